@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "codec/job_folder.h"
+
+#include <array>
+
+#include "codec/plan.h"
+#include "common/error.h"
+#include "common/json_fields.h"
+
+namespace hemafed {
+
+using nlohmann::json;
+
+namespace {
+
+constexpr std::array<std::string_view, 4> kKindNames{"commit", "train", "select", "evaluate"};
+constexpr std::int64_t kJobFormat = 1;
+
+void RequireFormat(JsonFields& fields) {
+  const std::int64_t format = fields.Integer("format", 0, INT32_MAX);
+  if (format != kJobFormat) {
+    fields.Fail("format", "is " + std::to_string(format) + "; this program reads format " + std::to_string(kJobFormat));
+  }
+}
+
+}  // namespace
+
+std::string_view JobKindName(JobKind kind) noexcept { return kKindNames[static_cast<std::size_t>(kind)]; }
+
+std::string Job::Name() const {
+  std::string name = plan.Hex().substr(0, 8) + "-t" + std::to_string(task);
+  if (kind == JobKind::kTrain) name += "-r" + std::to_string(round);
+  return name + "-" + std::string(JobKindName(kind));
+}
+
+std::string Job::ToText() const {
+  const json text = {{"format", kJobFormat},
+                     {"kind", JobKindName(kind)},
+                     {"plan", plan.Hex()},
+                     {"site", site},
+                     {"task", task},
+                     {"round", round},
+                     {"rehearsing", rehearsing},
+                     {"model", model.Hex()},
+                     {"teacher", teacher ? json(teacher->Hex()) : json(nullptr)},
+                     {"carry_residual", carry_residual}};
+  return text.dump();
+}
+
+Job Job::FromText(std::string_view text, const std::string& where) {
+  const json object = ParseJsonObject(text, where);
+  JsonFields fields(object, where);
+  RequireFormat(fields);
+  Job job;
+  const std::string kind = fields.Text("kind", 16);
+  std::size_t index = 0;
+  while (index < kKindNames.size() && kKindNames[index] != kind) ++index;
+  if (index == kKindNames.size()) fields.Fail("kind", "is not commit, train, select or evaluate");
+  job.kind = static_cast<JobKind>(index);
+  job.plan = fields.Sha256Digest("plan");
+  job.site = fields.Text("site", kMaxNameBytes);
+  if (!IsPlainName(job.site)) fields.Fail("site", "is not a plain name");
+  job.task = static_cast<std::uint32_t>(fields.Unsigned("task", kMaxTasks - 1));
+  job.round = static_cast<std::uint32_t>(fields.Unsigned("round", kMaxRounds - 1));
+  job.rehearsing = fields.Boolean("rehearsing");
+  job.model = fields.Sha256Digest("model");
+  job.teacher = fields.OptionalDigest("teacher");
+  job.carry_residual = fields.Boolean("carry_residual");
+  fields.RequireAllRead();
+  return job;
+}
+
+std::string JobReport::ToText() const {
+  return json{{"format", kJobFormat}, {"job", job.Hex()}, {"body", body}}.dump();
+}
+
+JobReport JobReport::FromText(std::string_view text, const std::string& where) {
+  const json object = ParseJsonObject(text, where);
+  JsonFields fields(object, where);
+  RequireFormat(fields);
+  JobReport report;
+  report.job = fields.Sha256Digest("job");
+  report.body = fields.Raw("body");
+  if (!report.body.is_object()) fields.Fail("body", "is not an object");
+  fields.RequireAllRead();
+  return report;
+}
+
+std::string JobProgress::ToText() const {
+  return json{{"format", kJobFormat}, {"job", job},     {"phase", phase},
+              {"done", done},         {"total", total}, {"pictures_per_s_thousandths", pictures_per_s_thousandths}}
+      .dump();
+}
+
+JobProgress JobProgress::FromText(std::string_view text, const std::string& where) {
+  const json object = ParseJsonObject(text, where);
+  JsonFields fields(object, where);
+  RequireFormat(fields);
+  constexpr std::uint64_t kAny = (1ull << 53) - 1;
+  JobProgress progress;
+  progress.job = fields.Text("job", 128);
+  progress.phase = fields.Text("phase", 64);
+  progress.done = fields.Unsigned("done", kAny);
+  progress.total = fields.Unsigned("total", kAny);
+  progress.pictures_per_s_thousandths = fields.Unsigned("pictures_per_s_thousandths", kAny);
+  fields.RequireAllRead();
+  return progress;
+}
+
+void JobFolder::CreateAll(FileSystem& files) const {
+  for (const Path& folder : {root, Objects(), Plans(), Todo(), Work(), Done()}) files.CreateFolders(folder);
+}
+
+}  // namespace hemafed

@@ -1,0 +1,100 @@
+// codec/job_folder.h
+// SPDX-License-Identifier: Apache-2.0
+//
+// The only thing that agent and trainer share: a folder with a documented layout (docs/job_folder.md), so that any
+// trainer which keeps the layout can be put in place.
+//
+//     jobs/objects/<sha256>        model files, written by the agent, named by content
+//     jobs/plans/<sha256>.toml     the signed plan's text, likewise
+//     jobs/todo/<job>.json         one job; appears complete, by rename
+//     jobs/done/<job>/report.json  the result, and update.hfu for a training job; appears complete, by rename of the
+//     folder jobs/progress.json           what the trainer is doing now; replaced by rename
+//
+// A job is a pure description: the same job, plan, models and pictures give the same result, so a trainer that died
+// simply runs it again. Both sides treat everything the other wrote as foreign: bounded, validated, re-hashed.
+//
+// Errors: Error(kInvalidInput) names the file and field. Thread-safety: value types, free functions.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "common/file_system.h"
+#include "common/sha256.h"
+
+namespace hemafed {
+
+inline constexpr std::size_t kMaxJobBytes = 16 << 10;   // A job.json has about 600 bytes.
+inline constexpr std::size_t kMaxReportBytes = 60'000;  // A report becomes one log entry (docs/round_log.md).
+inline constexpr std::size_t kMaxProgressBytes = 4 << 10;
+
+enum class JobKind : std::uint8_t {
+  kCommit,    // Count the pictures that a task would train with.
+  kTrain,     // S local steps from the base model; writes the update.
+  kSelect,    // Choose exemplars with the task's final model and put them into the vault.
+  kEvaluate,  // Confusion matrix of a model on this site's test pictures.
+};
+
+[[nodiscard]] std::string_view JobKindName(JobKind kind) noexcept;
+
+struct Job {
+  JobKind kind = JobKind::kCommit;
+  Digest plan;
+  std::string site;
+  std::uint32_t task = 0;
+  std::uint32_t round = 0;        // Training jobs only; 0 otherwise.
+  bool rehearsing = false;        // Train on this site's exemplars of its earlier tasks instead of its pictures.
+  Digest model;                   // Base of a training job; the model to select or evaluate with otherwise.
+  std::optional<Digest> teacher;  // Model before the task; none in the first task or without distillation.
+  bool carry_residual = false;    // Whether the previous round's rounding residual is added (design, 11.11).
+
+  // "<first 8 digits of the plan>-t<task>[-r<round>]-<kind>": unique within a plan and site.
+  [[nodiscard]] std::string Name() const;
+  [[nodiscard]] std::string ToText() const;
+  [[nodiscard]] static Job FromText(std::string_view text, const std::string& where);
+  bool operator==(const Job&) const = default;
+};
+
+struct JobReport {
+  Digest job;           // SHA-256 of the job's text: a report for another job of the same name is not taken.
+  nlohmann::json body;  // CommitmentReport, UpdateReport, ExemplarReport or the evaluation report.
+
+  [[nodiscard]] std::string ToText() const;
+  [[nodiscard]] static JobReport FromText(std::string_view text, const std::string& where);
+};
+
+struct JobProgress {
+  std::string job;
+  std::string phase;  // "training", "evaluating", ...
+  std::uint64_t done = 0, total = 0;
+  std::uint64_t pictures_per_s_thousandths = 0;
+
+  [[nodiscard]] std::string ToText() const;
+  [[nodiscard]] static JobProgress FromText(std::string_view text, const std::string& where);
+};
+
+// Paths below the shared folder.
+struct JobFolder {
+  Path root;
+
+  [[nodiscard]] Path Objects() const { return root / "objects"; }
+  [[nodiscard]] Path Object(const Digest& digest) const { return Objects() / digest.Hex(); }
+  [[nodiscard]] Path Plans() const { return root / "plans"; }
+  [[nodiscard]] Path PlanFile(const Digest& digest) const { return Plans() / (digest.Hex() + ".toml"); }
+  [[nodiscard]] Path Todo() const { return root / "todo"; }
+  [[nodiscard]] Path JobFile(const std::string& job) const { return Todo() / (job + ".json"); }
+  [[nodiscard]] Path Work() const { return root / "work"; }
+  [[nodiscard]] Path Done() const { return root / "done"; }
+  [[nodiscard]] Path DoneFolder(const std::string& job) const { return Done() / job; }
+  [[nodiscard]] Path ProgressFile() const { return root / "progress.json"; }
+
+  void CreateAll(FileSystem& files) const;
+};
+
+inline constexpr std::string_view kReportFileName = "report.json";
+inline constexpr std::string_view kUpdateFileName = "update.hfu";
+
+}  // namespace hemafed

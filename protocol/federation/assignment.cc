@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "protocol/federation/assignment.h"
+
+#include <algorithm>
+#include <array>
+
+#include "common/error.h"
+#include "common/json_fields.h"
+
+namespace hemafed {
+
+using nlohmann::json;
+
+namespace {
+
+constexpr std::array<std::string_view, 4> kActionNames{"wait", "job", "acknowledge", "finished"};
+constexpr std::size_t kMaxNoteBytes = 400;
+
+Job BaseJob(const FederationState& state, const std::string& site, JobKind kind) {
+  Job job;
+  job.kind = kind;
+  job.plan = state.plan_digest();
+  job.site = site;
+  job.task = state.task();
+  job.model = state.model();
+  return job;
+}
+
+std::optional<Job> JobFor(const FederationState& state, const std::string& site) {
+  const auto& participants = state.participants();
+  const bool takes_part = std::find(participants.begin(), participants.end(), site) != participants.end();
+  const bool rehearsing = takes_part && site != participants.front();
+  if (state.phase() == Phase::kCommitting && takes_part && !state.commitments().contains(site)) {
+    Job job = BaseJob(state, site, JobKind::kCommit);
+    job.rehearsing = rehearsing;
+    return job;
+  }
+  const bool answered = state.updates().contains(site) || state.refused().contains(site);
+  if (state.phase() == Phase::kRoundOpen && takes_part && !answered) {
+    Job job = BaseJob(state, site, JobKind::kTrain);
+    job.round = state.round();
+    job.rehearsing = rehearsing;
+    if (state.plan().rehearsal.gamma > 0) job.teacher = state.teacher();
+    job.carry_residual = state.carries_residual(site);
+    return job;
+  }
+  if (state.phase() != Phase::kEvaluating) return std::nullopt;
+  // Selecting comes before scoring, so that the slower step starts first.
+  if (takes_part && !rehearsing && state.exemplars_pending()) return BaseJob(state, site, JobKind::kSelect);
+  const auto sites = state.plan().Sites();
+  const bool scores = std::find(sites.begin(), sites.end(), site) != sites.end();
+  if (scores && !state.evaluations().contains(site)) return BaseJob(state, site, JobKind::kEvaluate);
+  return std::nullopt;
+}
+
+std::string Note(const FederationState& state) {
+  if (!state.has_plan()) return "no plan yet";
+  if (!state.everyone_joined()) {
+    std::string missing = "waiting for labs to join:";
+    for (const std::string& site : state.plan().Sites()) {
+      if (!state.roster().contains(site)) missing += " " + site;
+    }
+    return missing.substr(0, kMaxNoteBytes);
+  }
+  const std::size_t tasks = state.plan().tasks.size();
+  if (state.task() >= tasks) return "plan " + state.plan().name + " is finished";
+  const TaskPlan& task = state.plan().tasks[state.task()];
+  return "task " + std::to_string(state.task() + 1) + "/" + std::to_string(tasks) + " (" + task.site + "), round " +
+         std::to_string(std::min(state.round() + 1, task.rounds)) + "/" + std::to_string(task.rounds) + ": " +
+         std::string(PhaseName(state.phase()));
+}
+
+}  // namespace
+
+Assignment AssignmentFor(const FederationState& state, const std::string& site) {
+  Assignment assignment;
+  assignment.note = Note(state);
+  if (!state.has_plan() || !state.roster().contains(site)) return assignment;
+  assignment.plan = state.plan_digest();
+  assignment.plan_signature = state.plan_signature();
+  assignment.task = state.task();
+  assignment.round = state.round();
+  if (state.phase() == Phase::kClosed) {
+    assignment.action = Action::kFinished;
+    assignment.model = state.model();
+    return assignment;
+  }
+  const auto& participants = state.participants();
+  const bool takes_part = std::find(participants.begin(), participants.end(), site) != participants.end();
+  if (state.phase() == Phase::kAcknowledging && takes_part && !state.acknowledged().contains(site)) {
+    assignment.action = Action::kAcknowledge;
+    assignment.model = state.model();
+    return assignment;
+  }
+  assignment.job = JobFor(state, site);
+  if (assignment.job) assignment.action = Action::kRunJob;
+  return assignment;
+}
+
+std::vector<Digest> Assignment::Objects() const {
+  std::vector<Digest> objects;
+  if (plan) objects.push_back(*plan);
+  if (model) objects.push_back(*model);
+  if (job) {
+    objects.push_back(job->model);
+    if (job->teacher) objects.push_back(*job->teacher);
+  }
+  return objects;
+}
+
+std::string Assignment::ToText() const {
+  const auto optional_hex = [](const std::optional<Digest>& value) {
+    return value ? json(value->Hex()) : json(nullptr);
+  };
+  return json{{"action", kActionNames[static_cast<std::size_t>(action)]},
+              {"plan", optional_hex(plan)},
+              {"plan_signature", plan_signature ? json(HexEncode(*plan_signature)) : json(nullptr)},
+              {"task", task},
+              {"round", round},
+              {"job", job ? json(job->ToText()) : json(nullptr)},
+              {"model", optional_hex(model)},
+              {"note", note}}
+      .dump();
+}
+
+Assignment Assignment::FromText(std::string_view text) {
+  const json object = ParseJsonObject(text, "assignment");
+  JsonFields fields(object, "assignment");
+  Assignment assignment;
+  const std::string action = fields.Text("action", 16);
+  const auto found = std::find(kActionNames.begin(), kActionNames.end(), action);
+  if (found == kActionNames.end()) fields.Fail("action", "is not known to this version of the agent");
+  assignment.action = static_cast<Action>(found - kActionNames.begin());
+  assignment.plan = fields.OptionalDigest("plan");
+  if (!fields.Raw("plan_signature").is_null()) {
+    Ed25519Signature signature;
+    const Bytes bytes = fields.HexBytes("plan_signature", signature.size());
+    std::copy(bytes.begin(), bytes.end(), signature.begin());
+    assignment.plan_signature = signature;
+  }
+  assignment.task = static_cast<std::uint32_t>(fields.Unsigned("task", kMaxTasks));
+  assignment.round = static_cast<std::uint32_t>(fields.Unsigned("round", kMaxRounds));
+  if (!fields.Raw("job").is_null()) assignment.job = Job::FromText(fields.Text("job", kMaxJobBytes), "assignment: job");
+  assignment.model = fields.OptionalDigest("model");
+  assignment.note = fields.Text("note", kMaxNoteBytes);
+  fields.RequireAllRead();
+
+  const bool needs_plan = assignment.action != Action::kWait;
+  if (needs_plan && (!assignment.plan || !assignment.plan_signature)) fields.Fail("plan", "is missing for this action");
+  if ((assignment.action == Action::kRunJob) != assignment.job.has_value())
+    fields.Fail("job", "does not fit the action");
+  const bool needs_model = assignment.action == Action::kAcknowledge || assignment.action == Action::kFinished;
+  if (needs_model && !assignment.model) fields.Fail("model", "is missing for this action");
+  return assignment;
+}
+
+}  // namespace hemafed

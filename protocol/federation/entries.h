@@ -1,0 +1,140 @@
+// protocol/federation/entries.h
+// SPDX-License-Identifier: Apache-2.0
+//
+// The entries of the round log: small canonical JSON texts (docs/round_log.md lists every field). Each says what
+// happened; together they are the coordinator's only state. Weights, updates and plans are objects, named here by
+// digest.
+//
+// ParseEntry bounds and checks the form of one entry; whether it may stand where it stands is FederationState's
+// question. Errors: Error(kInvalidInput). Thread-safety: value types, free functions.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "common/sha256.h"
+#include "protocol/identity/ed25519.h"
+
+namespace hemafed {
+
+// A lab's public identity: what its roster entry binds together.
+struct LabIdentity {
+  std::string slot;                // The lab's name in plans, tables and logs.
+  Bytes curve_key;                 // 32 bytes: the key of its connection.
+  Ed25519PublicKey statement_key;  // Signs updates, evaluations and every other statement.
+  Ed25519PublicKey witness_key;    // Signs what it has seen of the log.
+
+  [[nodiscard]] nlohmann::json ToJson() const;
+  [[nodiscard]] static LabIdentity FromJson(const nlohmann::json& object, const std::string& where);
+  bool operator==(const LabIdentity&) const = default;
+};
+
+// The first entry: who runs this log.
+struct ConsortiumEntry {
+  std::string name;
+  Ed25519PublicKey operator_key;
+  Ed25519PublicKey log_key;
+  Bytes server_key;  // CURVE, 32 bytes.
+};
+
+struct RosterEntry {
+  bool joins = true;  // False: the lab is revoked.
+  LabIdentity lab;
+  Ed25519Signature lab_signature{};       // By the lab's statement key over its identity.
+  Ed25519Signature operator_signature{};  // By the operator over change and identity.
+};
+
+struct PlanEntry {
+  Digest plan;
+  Ed25519Signature operator_signature{};
+};
+
+struct TaskOpenedEntry {
+  std::uint32_t task = 0;
+  Digest base;                    // Current model with the head grown to this task's classes.
+  std::optional<Digest> teacher;  // Model after the previous task.
+  std::vector<std::string> participants;
+};
+
+struct RoundOpenedEntry {
+  std::uint32_t task = 0, round = 0;
+  Digest base;
+};
+
+// What a site can state; the number is the kind of a Submission on the wire.
+enum class StatementKind : std::uint16_t {
+  kCommitment = 1,
+  kUpdate = 2,
+  kAcknowledgement = 3,  // "I hold the model with this digest."
+  kExemplars = 4,
+  kEvaluation = 5,
+};
+[[nodiscard]] std::string_view StatementKindName(StatementKind kind) noexcept;
+
+// A site's signed word about one step. `subject` is the model it is about: the base of a round, the model evaluated.
+struct SiteStatement {
+  StatementKind kind = StatementKind::kCommitment;
+  std::uint32_t task = 0, round = 0;
+  Digest subject;
+  nlohmann::json body;  // One of the reports of codec/reports.h, or {} for an acknowledgement.
+
+  // Canonical JSON of everything above: the body of a Submission.
+  [[nodiscard]] std::string ToText() const;
+  [[nodiscard]] static SiteStatement FromText(std::string_view text);
+};
+
+struct StatementEntry {
+  std::string site;
+  SiteStatement statement;
+  Ed25519Signature signature{};
+};
+
+// A statement that was well formed and signed, yet broke a rule: kept so that nobody can claim it was never refused.
+struct RefusedEntry {
+  std::string site;
+  std::uint32_t task = 0, round = 0;
+  Digest update;  // Canonical digest that the site claimed.
+  std::string reason;
+};
+
+struct RoundClosedEntry {
+  std::uint32_t task = 0, round = 0;
+  std::vector<std::pair<std::string, std::uint32_t>> weights;  // Site and integer weight; they sum to 2^15.
+  Digest step;                                                 // Canonical digest of the merged integers.
+  Digest model;
+};
+
+struct TaskClosedEntry {
+  std::uint32_t task = 0;
+  Digest model;
+  // Accuracy at every hospital, in millionths, in the order of Plan::Sites().
+  std::vector<std::uint64_t> accuracy_millionths;
+};
+
+struct PlanClosedEntry {
+  Digest model;
+  std::int64_t average_accuracy_millionths = 0;
+  std::int64_t de_lange_forgetting_millionths = 0;
+  std::int64_t first_task_drop_millionths = 0;
+};
+
+using EntryBody = std::variant<ConsortiumEntry, RosterEntry, PlanEntry, TaskOpenedEntry, RoundOpenedEntry,
+                               StatementEntry, RefusedEntry, RoundClosedEntry, TaskClosedEntry, PlanClosedEntry>;
+
+struct Entry {
+  std::int64_t at_ms = 0;  // The coordinator's wall clock; nothing is decided by it.
+  EntryBody body;
+};
+
+[[nodiscard]] std::string EntryToText(const Entry& entry);
+[[nodiscard]] Entry ParseEntry(std::string_view text);
+// "round_closed", ...
+[[nodiscard]] std::string_view EntryTypeName(const EntryBody& body) noexcept;
+
+}  // namespace hemafed

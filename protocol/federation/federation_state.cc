@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "protocol/federation/federation_state.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "codec/aggregate.h"
+#include "common/error.h"
+#include "protocol/federation/signing.h"
+
+namespace hemafed {
+
+namespace {
+
+[[noreturn]] void Refuse(const std::string& what) { throw Error(ErrorCode::kRefused, what); }
+[[noreturn]] void OutOfPlace(const std::string& what) { throw Error(ErrorCode::kConflict, what); }
+
+std::string InTask(std::uint32_t task) { return " in task " + std::to_string(task); }
+
+}  // namespace
+
+std::string_view PhaseName(Phase phase) noexcept {
+  switch (phase) {
+    case Phase::kNoPlan: return "waiting for a plan";
+    case Phase::kBetweenTasks: return "between tasks";
+    case Phase::kCommitting: return "collecting commitments";
+    case Phase::kBetweenRounds: return "between rounds";
+    case Phase::kRoundOpen: return "training";
+    case Phase::kAcknowledging: return "distributing the model";
+    case Phase::kEvaluating: return "evaluating";
+    case Phase::kClosed: return "finished";
+  }
+  return "unknown";
+}
+
+FederationState::FederationState(PlanLoader load_plan) : load_plan_(std::move(load_plan)) {}
+
+const ConsortiumEntry& FederationState::consortium() const {
+  if (!consortium_) OutOfPlace("the log is empty: its first entry names the consortium and its keys");
+  return *consortium_;
+}
+
+const Plan& FederationState::plan() const {
+  if (!plan_) OutOfPlace("there is no plan yet");
+  return *plan_;
+}
+
+const Digest& FederationState::plan_digest() const {
+  (void)plan();
+  return plan_digest_;
+}
+
+bool FederationState::everyone_joined() const {
+  const auto sites = plan().Sites();
+  return std::all_of(sites.begin(), sites.end(), [&](const auto& site) { return roster_.contains(site); });
+}
+
+void FederationState::RequirePhase(Phase phase, std::string_view what) const {
+  if (phase_ != phase) {
+    OutOfPlace(std::string(what) + " cannot stand here: the federation is " + std::string(PhaseName(phase_)));
+  }
+}
+
+void FederationState::Apply(const Entry& entry) {
+  if ((entries_ == 0) != std::holds_alternative<ConsortiumEntry>(entry.body)) {
+    OutOfPlace("the first entry, and only the first, names the consortium");
+  }
+  if (const auto* plan_entry = std::get_if<PlanEntry>(&entry.body)) {
+    plan_ = CheckedPlan(*plan_entry);
+    Advance(*plan_entry);
+  } else {
+    std::visit(
+        [&](const auto& body) {
+          if constexpr (!std::is_same_v<std::decay_t<decltype(body)>, PlanEntry>) {
+            Check(body);
+            Advance(body);
+          }
+        },
+        entry.body);
+  }
+  ++entries_;
+}
+
+// --- who takes part ---
+
+void FederationState::Check(const ConsortiumEntry& /*entry*/) const {}
+
+void FederationState::Advance(const ConsortiumEntry& entry) { consortium_ = entry; }
+
+void FederationState::Check(const RosterEntry& entry) const {
+  const std::string& slot = entry.lab.slot;
+  if (!VerifyOperatorRoster(consortium().operator_key, entry)) {
+    throw Error(ErrorCode::kInvalidInput, "roster change for " + slot + ": not signed by the operator's key");
+  }
+  if (!entry.joins) {
+    const auto found = roster_.find(slot);
+    if (found == roster_.end() || found->second != entry.lab)
+      OutOfPlace("revoked lab " + slot + " is not in the roster");
+    return;
+  }
+  if (!VerifyLabIdentity(entry.lab, entry.lab_signature)) {
+    throw Error(ErrorCode::kInvalidInput, "roster change for " + slot + ": the lab did not sign its own identity");
+  }
+  if (roster_.size() >= kMaxSites) Refuse("the roster is full: " + std::to_string(kMaxSites) + " labs");
+  if (roster_.contains(slot)) OutOfPlace("the slot " + slot + " is taken");
+  for (const auto& [name, lab] : roster_) {
+    const bool shares_key = lab.curve_key == entry.lab.curve_key || lab.statement_key == entry.lab.statement_key;
+    if (shares_key) Refuse("lab " + slot + " uses a key of lab " + name);
+  }
+}
+
+void FederationState::Advance(const RosterEntry& entry) {
+  if (entry.joins) {
+    roster_[entry.lab.slot] = entry.lab;
+  } else {
+    roster_.erase(entry.lab.slot);
+  }
+}
+
+// --- the plan and its tasks ---
+
+Plan FederationState::CheckedPlan(const PlanEntry& entry) const {
+  RequirePhase(Phase::kNoPlan, "a plan");
+  if (!VerifyOperatorPlan(consortium().operator_key, entry.plan, entry.operator_signature)) {
+    throw Error(ErrorCode::kInvalidInput, "plan " + entry.plan.Hex() + ": not signed by the operator's key");
+  }
+  const std::string text = load_plan_(entry.plan);
+  if (Sha256Of(text) != entry.plan) {
+    throw Error(ErrorCode::kCorrupt, "plan " + entry.plan.Hex() + ": the stored text has another digest");
+  }
+  return ParsePlan(text, "plan " + entry.plan.Hex().substr(0, 8));
+}
+
+void FederationState::Advance(const PlanEntry& entry) {
+  plan_digest_ = entry.plan;
+  plan_signature_ = entry.operator_signature;
+  model_ = plan_->model.weights;
+  matrix_ = AccuracyMatrix();
+  phase_ = Phase::kBetweenTasks;
+}
+
+void FederationState::Check(const TaskOpenedEntry& entry) const {
+  RequirePhase(Phase::kBetweenTasks, "an opened task");
+  if (entry.task != task_ || task_ >= plan().tasks.size()) {
+    OutOfPlace("task " + std::to_string(entry.task) + " is not the next one");
+  }
+  if (!everyone_joined()) OutOfPlace("a task cannot open before every site of the plan has joined");
+  if (entry.participants != plan().Participants(task_))
+    Refuse("the participants" + InTask(task_) + " are not the plan's");
+  const std::optional<Digest> teacher = task_ == 0 ? std::nullopt : std::optional(model_);
+  if (entry.teacher != teacher) Refuse("the teacher" + InTask(task_) + " is not the model after the task before");
+  // The head grows in the first task only: a domain-incremental plan has all its classes from there on.
+  if (task_ > 0 && entry.base != model_) Refuse("the base" + InTask(task_) + " is not the model after the task before");
+}
+
+void FederationState::Advance(const TaskOpenedEntry& entry) {
+  model_ = entry.base;
+  teacher_ = entry.teacher;
+  participants_ = entry.participants;
+  round_ = 0;
+  commitments_.clear();
+  evaluations_.clear();
+  carries_residual_.clear();
+  exemplars_reported_ = false;
+  phase_ = Phase::kCommitting;
+}
+
+void FederationState::Check(const RoundOpenedEntry& entry) const {
+  RequirePhase(Phase::kBetweenRounds, "an opened round");
+  if (entry.task != task_ || entry.round != round_)
+    OutOfPlace("round " + std::to_string(entry.round) + " is not the next one");
+  if (entry.base != model_) Refuse("the base of round " + std::to_string(round_) + " is not the current model");
+}
+
+void FederationState::Advance(const RoundOpenedEntry& /*entry*/) {
+  updates_.clear();
+  refused_.clear();
+  acknowledged_.clear();
+  phase_ = Phase::kRoundOpen;
+}
+
+// --- what sites say ---
+
+void FederationState::CheckStatement(const std::string& site, const SiteStatement& statement,
+                                     const Ed25519Signature& signature) const {
+  Check(StatementEntry{site, statement, signature});
+}
+
+void FederationState::Check(const StatementEntry& entry) const {
+  const auto& [site, statement, signature] = entry;
+  const std::string what = std::string(StatementKindName(statement.kind)) + " of " + site;
+  const auto lab = roster_.find(site);
+  if (lab == roster_.end()) Refuse(what + ": not in the roster");
+  if (!VerifySiteStatement(lab->second.statement_key, plan_digest(), statement, signature)) {
+    throw Error(ErrorCode::kInvalidInput, what + ": not signed by the lab's statement key for this plan");
+  }
+  if (statement.task != task_ ||
+      (phase_ != Phase::kCommitting && phase_ != Phase::kEvaluating && statement.round != round_)) {
+    OutOfPlace(what + ": it is about another task or round than the open one");
+  }
+  if (statement.subject != model_) Refuse(what + ": it is about another model than the current one");
+  const bool takes_part = std::find(participants_.begin(), participants_.end(), site) != participants_.end();
+  const auto require_participant = [&] {
+    if (!takes_part) Refuse(what + ": the site does not take part" + InTask(task_));
+  };
+  JsonFields body(statement.body, what);
+
+  switch (statement.kind) {
+    case StatementKind::kCommitment: {
+      RequirePhase(Phase::kCommitting, "a commitment");
+      require_participant();
+      if (commitments_.contains(site)) OutOfPlace(what + ": already committed" + InTask(task_));
+      const auto report = CommitmentReport::FromJson(body);
+      if (report.classes.size() != plan().classes.size()) Refuse(what + ": counts for another number of classes");
+      if (site == participants_.front() && report.pictures < plan().min_pictures) {
+        Refuse(what + ": fewer than the plan's " + std::to_string(plan().min_pictures) + " training pictures");
+      }
+      if (site != participants_.front() && report.pictures != exemplars_.at(site)) {
+        Refuse(what + ": the number of exemplars is not the one reported after its tasks");
+      }
+      break;
+    }
+    case StatementKind::kUpdate:
+      RequirePhase(Phase::kRoundOpen, "an update");
+      require_participant();
+      if (RoundAnswered(site)) OutOfPlace(what + ": already answered in round " + std::to_string(round_));
+      CheckUpdate(site, UpdateReport::FromJson(body));
+      break;
+    case StatementKind::kAcknowledgement:
+      RequirePhase(Phase::kAcknowledging, "an acknowledgement");
+      require_participant();
+      if (acknowledged_.contains(site)) OutOfPlace(what + ": already acknowledged");
+      body.RequireAllRead();
+      break;
+    case StatementKind::kExemplars: {
+      RequirePhase(Phase::kEvaluating, "an exemplar report");
+      if (site != participants_.front() || !exemplars_pending())
+        OutOfPlace(what + ": no exemplars are due from this site");
+      const auto report = ExemplarReport::FromJson(body);
+      const std::uint64_t most = static_cast<std::uint64_t>(plan().rehearsal.exemplars) * plan().classes.size();
+      if (report.kept > most) Refuse(what + ": more exemplars than the plan's " + std::to_string(most));
+      break;
+    }
+    case StatementKind::kEvaluation: {
+      RequirePhase(Phase::kEvaluating, "an evaluation");
+      if (evaluations_.contains(site)) OutOfPlace(what + ": already evaluated" + InTask(task_));
+      const auto sites = plan().Sites();
+      if (std::find(sites.begin(), sites.end(), site) == sites.end())
+        Refuse(what + ": the plan does not name this site");
+      const auto report = EvaluationReport::FromJson(statement.body);
+      if (report.class_count() != plan().classes.size()) Refuse(what + ": a matrix for another number of classes");
+      break;
+    }
+  }
+}
+
+void FederationState::CheckUpdate(const std::string& site, const UpdateReport& report) const {
+  const std::string what = "update of " + site;
+  if (report.teacher != (plan().rehearsal.gamma > 0 ? teacher_ : std::nullopt)) {
+    Refuse(what + ": made with another teacher than the task's");
+  }
+  if (report.pictures > commitments_.at(site).pictures) Refuse(what + ": more pictures than it committed to");
+  if (report.steps != plan().training.steps) Refuse(what + ": another number of steps than the plan's");
+}
+
+void FederationState::Advance(const StatementEntry& entry) {
+  const auto& [site, statement, signature] = entry;
+  const JsonFields body(statement.body, site);
+  switch (statement.kind) {
+    case StatementKind::kCommitment:
+      commitments_[site] = CommitmentReport::FromJson(body);
+      if (commitments_.size() == participants_.size()) phase_ = Phase::kBetweenRounds;
+      break;
+    case StatementKind::kUpdate:
+      updates_[site] = UpdateReport::FromJson(body);
+      carries_residual_.insert(site);
+      break;
+    case StatementKind::kAcknowledgement:
+      acknowledged_.insert(site);
+      if (acknowledged_.size() == participants_.size()) {
+        ++round_;
+        phase_ = round_ < plan().tasks[task_].rounds ? Phase::kBetweenRounds : Phase::kEvaluating;
+      }
+      break;
+    case StatementKind::kExemplars:
+      exemplars_[site] += ExemplarReport::FromJson(body).kept;
+      exemplars_reported_ = true;
+      break;
+    case StatementKind::kEvaluation: evaluations_.emplace(site, EvaluationReport::FromJson(statement.body)); break;
+  }
+}
+
+void FederationState::Check(const RefusedEntry& entry) const {
+  RequirePhase(Phase::kRoundOpen, "a refusal");
+  const bool takes_part = std::find(participants_.begin(), participants_.end(), entry.site) != participants_.end();
+  if (entry.task != task_ || entry.round != round_ || !takes_part || RoundAnswered(entry.site)) {
+    OutOfPlace("the refusal of " + entry.site + " does not belong to the open round");
+  }
+}
+
+void FederationState::Advance(const RefusedEntry& entry) {
+  refused_.insert(entry.site);
+  carries_residual_.erase(entry.site);
+}
+
+// --- closing ---
+
+std::vector<std::pair<std::string, std::uint32_t>> FederationState::RoundWeights() const {
+  std::vector<std::uint64_t> pictures;
+  std::vector<std::string> sites;
+  for (const std::string& site : participants_) {
+    const auto update = updates_.find(site);
+    if (update == updates_.end()) continue;
+    sites.push_back(site);
+    pictures.push_back(update->second.pictures);
+  }
+  const std::vector<std::uint32_t> weights = IntegerWeights(pictures, plan().aggregation.max_share);
+  std::vector<std::pair<std::string, std::uint32_t>> named;
+  for (std::size_t i = 0; i < sites.size(); ++i) named.emplace_back(sites[i], weights[i]);
+  return named;
+}
+
+void FederationState::Check(const RoundClosedEntry& entry) const {
+  RequirePhase(Phase::kRoundOpen, "a closed round");
+  if (entry.task != task_ || entry.round != round_) OutOfPlace("the closed round is not the open one");
+  if (updates_.size() + refused_.size() != participants_.size())
+    OutOfPlace("a round closes after every participant answered");
+  if (updates_.empty()) Refuse("a round without an accepted update cannot close");
+  if (entry.weights != RoundWeights()) Refuse("the weights are not those that plan and commitments give");
+}
+
+void FederationState::Advance(const RoundClosedEntry& entry) {
+  model_ = entry.model;
+  phase_ = Phase::kAcknowledging;
+}
+
+bool FederationState::exemplars_pending() const {
+  return phase_ == Phase::kEvaluating && plan().rehearsal.policy == RehearsalPolicy::kFederated && !exemplars_reported_;
+}
+
+std::vector<std::uint64_t> FederationState::ExpectedColumn() const {
+  std::vector<std::uint64_t> column;
+  for (const std::string& site : plan().Sites()) column.push_back(evaluations_.at(site).AccuracyMillionths());
+  return column;
+}
+
+void FederationState::Check(const TaskClosedEntry& entry) const {
+  RequirePhase(Phase::kEvaluating, "a closed task");
+  if (entry.task != task_) OutOfPlace("the closed task is not the open one");
+  if (exemplars_pending() || evaluations_.size() != plan().Sites().size()) {
+    OutOfPlace("a task closes after its exemplars and every site's evaluation");
+  }
+  if (entry.model != model_) Refuse("the closed task names another model than the current one");
+  if (entry.accuracy_millionths != ExpectedColumn()) Refuse("the accuracies are not those of the sites' evaluations");
+}
+
+void FederationState::Advance(const TaskClosedEntry& /*entry*/) {
+  std::vector<EvaluationReport> row;
+  for (const std::string& site : plan().Sites()) row.push_back(evaluations_.at(site));
+  matrix_.AddRow(row);
+  ++task_;
+  round_ = 0;
+  phase_ = Phase::kBetweenTasks;
+}
+
+PlanClosedEntry FederationState::ExpectedPlanClosed() const {
+  return {.model = model_,
+          .average_accuracy_millionths = matrix_.AverageAccuracyMillionths(),
+          .de_lange_forgetting_millionths = matrix_.DeLangeForgettingMillionths(),
+          .first_task_drop_millionths = matrix_.FirstTaskDropMillionths()};
+}
+
+void FederationState::Check(const PlanClosedEntry& entry) const {
+  RequirePhase(Phase::kBetweenTasks, "a closed plan");
+  if (task_ != plan().tasks.size()) OutOfPlace("a plan closes after its last task");
+  const PlanClosedEntry expected = ExpectedPlanClosed();
+  const bool same = entry.model == expected.model &&
+                    entry.average_accuracy_millionths == expected.average_accuracy_millionths &&
+                    entry.de_lange_forgetting_millionths == expected.de_lange_forgetting_millionths &&
+                    entry.first_task_drop_millionths == expected.first_task_drop_millionths;
+  if (!same) Refuse("model or metrics of the closed plan are not those of the log");
+}
+
+void FederationState::Advance(const PlanClosedEntry& /*entry*/) { phase_ = Phase::kClosed; }
+
+}  // namespace hemafed

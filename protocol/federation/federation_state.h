@@ -1,0 +1,151 @@
+// protocol/federation/federation_state.h
+// SPDX-License-Identifier: Apache-2.0
+//
+// The state of a federation as a fold over its log. Apply() takes the next entry, checks that it may stand there
+// (order, signatures, bounds, agreement with plan and commitments) and moves on, or throws and changes nothing. The
+// coordinator rebuilds itself with it and applies each entry it appends; the auditor runs it to verify. What Apply
+// cannot know without the objects (sums, grown heads) is the replay's business (auditor/replay.h).
+//
+// Order of one task:
+//     task_opened, commitments of all participants,
+//     then for each round: round_opened, updates or refusals of all participants, round_closed, acknowledgements,
+//     then exemplars of the active site (where the plan rehearses) and evaluations of all sites, task_closed.
+// Roster changes may stand anywhere. After the last task: plan_closed.
+//
+// Errors: Error(kInvalidInput): malformed or not signed by whom it says; Error(kConflict): not allowed in this state;
+// Error(kRefused): a rule was broken, the message names site and rule. Thread-safety: one thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "codec/evaluation.h"
+#include "codec/plan.h"
+#include "codec/reports.h"
+#include "protocol/federation/entries.h"
+
+namespace hemafed {
+
+enum class Phase : std::uint8_t {
+  kNoPlan,         // Labs may join; nothing runs.
+  kBetweenTasks,   // The next task may open (or the plan may close).
+  kCommitting,     // Participants commit to their counts.
+  kBetweenRounds,  // The next round may open.
+  kRoundOpen,      // Participants train and send updates.
+  kAcknowledging,  // Participants confirm the merged model.
+  kEvaluating,     // Exemplars are chosen, every site scores the model.
+  kClosed,         // The plan is done.
+};
+
+[[nodiscard]] std::string_view PhaseName(Phase phase) noexcept;
+
+class FederationState {
+ public:
+  // Returns the text of the plan with this digest, or throws; called once, when a plan entry is applied.
+  using PlanLoader = std::function<std::string(const Digest&)>;
+
+  explicit FederationState(PlanLoader load_plan);
+
+  void Apply(const Entry& entry);
+
+  // The checks of Apply for a statement alone, without applying it: what a coordinator does before it stores anything.
+  void CheckStatement(const std::string& site, const SiteStatement& statement, const Ed25519Signature& signature) const;
+
+  [[nodiscard]] Phase phase() const { return phase_; }
+  [[nodiscard]] std::uint64_t entries() const { return entries_; }
+  [[nodiscard]] const ConsortiumEntry& consortium() const;
+  // Labs that may speak now, by name.
+  [[nodiscard]] const std::map<std::string, LabIdentity>& roster() const { return roster_; }
+  [[nodiscard]] bool has_plan() const { return plan_.has_value(); }
+  [[nodiscard]] const Plan& plan() const;
+  [[nodiscard]] const Digest& plan_digest() const;
+  [[nodiscard]] const Ed25519Signature& plan_signature() const { return plan_signature_; }
+  // Whether every site of the plan is in the roster.
+  [[nodiscard]] bool everyone_joined() const;
+
+  // Open task, or the next one to open.
+  [[nodiscard]] std::uint32_t task() const { return task_; }
+  // Open round, or the next one to open.
+  [[nodiscard]] std::uint32_t round() const { return round_; }
+  // The model that training goes on from: the plan's initial weights, a grown base, or the last merged model.
+  [[nodiscard]] const Digest& model() const { return model_; }
+  [[nodiscard]] const std::optional<Digest>& teacher() const { return teacher_; }
+  [[nodiscard]] const std::vector<std::string>& participants() const { return participants_; }
+  [[nodiscard]] const std::map<std::string, CommitmentReport>& commitments() const { return commitments_; }
+  [[nodiscard]] const std::map<std::string, UpdateReport>& updates() const { return updates_; }
+  // Sites whose update of the open round was refused.
+  [[nodiscard]] const std::set<std::string>& refused() const { return refused_; }
+  [[nodiscard]] const std::set<std::string>& acknowledged() const { return acknowledged_; }
+  [[nodiscard]] bool exemplars_pending() const;
+  // Reports on the current task's model, by site.
+  [[nodiscard]] const std::map<std::string, EvaluationReport>& evaluations() const { return evaluations_; }
+  [[nodiscard]] const AccuracyMatrix& matrix() const { return matrix_; }
+  // Whether this site's last update of the open task was accepted: its rounding residual may be carried on.
+  [[nodiscard]] bool carries_residual(const std::string& site) const { return carries_residual_.contains(site); }
+
+  // Integer weights of the open round's accepted updates, in participant order.
+  [[nodiscard]] std::vector<std::pair<std::string, std::uint32_t>> RoundWeights() const;
+  // What task_closed and plan_closed must say now.
+  [[nodiscard]] std::vector<std::uint64_t> ExpectedColumn() const;
+  [[nodiscard]] PlanClosedEntry ExpectedPlanClosed() const;
+
+ private:
+  void Check(const ConsortiumEntry& entry) const;
+  void Check(const RosterEntry& entry) const;
+  Plan CheckedPlan(const PlanEntry& entry) const;
+  void Check(const TaskOpenedEntry& entry) const;
+  void Check(const RoundOpenedEntry& entry) const;
+  void Check(const StatementEntry& entry) const;
+  void Check(const RefusedEntry& entry) const;
+  void Check(const RoundClosedEntry& entry) const;
+  void Check(const TaskClosedEntry& entry) const;
+  void Check(const PlanClosedEntry& entry) const;
+
+  void Advance(const ConsortiumEntry& entry);
+  void Advance(const RosterEntry& entry);
+  void Advance(const PlanEntry& entry);
+  void Advance(const TaskOpenedEntry& entry);
+  void Advance(const RoundOpenedEntry& entry);
+  void Advance(const StatementEntry& entry);
+  void Advance(const RefusedEntry& entry);
+  void Advance(const RoundClosedEntry& entry);
+  void Advance(const TaskClosedEntry& entry);
+  void Advance(const PlanClosedEntry& entry);
+
+  void CheckUpdate(const std::string& site, const UpdateReport& report) const;
+  void RequirePhase(Phase phase, std::string_view what) const;
+  [[nodiscard]] bool RoundAnswered(const std::string& site) const {
+    return updates_.contains(site) || refused_.contains(site);
+  }
+
+  PlanLoader load_plan_;
+  std::uint64_t entries_ = 0;
+  Phase phase_ = Phase::kNoPlan;
+  std::optional<ConsortiumEntry> consortium_;
+  std::map<std::string, LabIdentity> roster_;
+  std::set<std::string> revoked_;
+  std::optional<Plan> plan_;
+  Digest plan_digest_;
+  Ed25519Signature plan_signature_{};
+
+  std::uint32_t task_ = 0, round_ = 0;
+  Digest model_;
+  std::optional<Digest> teacher_;
+  std::vector<std::string> participants_;
+  std::map<std::string, CommitmentReport> commitments_;
+  std::map<std::string, UpdateReport> updates_;
+  std::set<std::string> refused_;
+  std::set<std::string> acknowledged_;
+  std::set<std::string> carries_residual_;
+  std::map<std::string, std::uint64_t> exemplars_;  // Kept in all closed and open tasks, by site.
+  bool exemplars_reported_ = false;
+  std::map<std::string, EvaluationReport> evaluations_;
+  AccuracyMatrix matrix_;
+};
+
+}  // namespace hemafed
