@@ -61,23 +61,16 @@ void FederationState::RequirePhase(Phase phase, std::string_view what) const {
   }
 }
 
-void FederationState::Apply(const Entry& entry) {
+void FederationState::Check(const Entry& entry) const {
   if ((entries_ == 0) != std::holds_alternative<ConsortiumEntry>(entry.body)) {
     OutOfPlace("the first entry, and only the first, names the consortium");
   }
-  if (const auto* plan_entry = std::get_if<PlanEntry>(&entry.body)) {
-    plan_ = CheckedPlan(*plan_entry);
-    Advance(*plan_entry);
-  } else {
-    std::visit(
-        [&](const auto& body) {
-          if constexpr (!std::is_same_v<std::decay_t<decltype(body)>, PlanEntry>) {
-            Check(body);
-            Advance(body);
-          }
-        },
-        entry.body);
-  }
+  std::visit([&](const auto& body) { Check(body); }, entry.body);
+}
+
+void FederationState::Apply(const Entry& entry) {
+  Check(entry);
+  std::visit([&](const auto& body) { Advance(body); }, entry.body);
   ++entries_;
 }
 
@@ -119,19 +112,24 @@ void FederationState::Advance(const RosterEntry& entry) {
 
 // --- the plan and its tasks ---
 
-Plan FederationState::CheckedPlan(const PlanEntry& entry) const {
+void FederationState::Check(const PlanEntry& entry) const {
   RequirePhase(Phase::kNoPlan, "a plan");
   if (!VerifyOperatorPlan(consortium().operator_key, entry.plan, entry.operator_signature)) {
     throw Error(ErrorCode::kInvalidInput, "plan " + entry.plan.Hex() + ": not signed by the operator's key");
   }
-  const std::string text = load_plan_(entry.plan);
-  if (Sha256Of(text) != entry.plan) {
-    throw Error(ErrorCode::kCorrupt, "plan " + entry.plan.Hex() + ": the stored text has another digest");
+  (void)LoadPlan(entry.plan);
+}
+
+Plan FederationState::LoadPlan(const Digest& digest) const {
+  const std::string text = load_plan_(digest);
+  if (Sha256Of(text) != digest) {
+    throw Error(ErrorCode::kCorrupt, "plan " + digest.Hex() + ": the stored text has another digest");
   }
-  return ParsePlan(text, "plan " + entry.plan.Hex().substr(0, 8));
+  return ParsePlan(text, "plan " + digest.Hex().substr(0, 8));
 }
 
 void FederationState::Advance(const PlanEntry& entry) {
+  plan_ = LoadPlan(entry.plan);
   plan_digest_ = entry.plan;
   plan_signature_ = entry.operator_signature;
   model_ = plan_->model.weights;

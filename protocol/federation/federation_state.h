@@ -52,6 +52,8 @@ class FederationState {
   explicit FederationState(PlanLoader load_plan);
 
   void Apply(const Entry& entry);
+  // Whether Apply would accept the entry; throws what it would throw and changes nothing.
+  void Check(const Entry& entry) const;
 
   // The checks of Apply for a statement alone, without applying it: what a coordinator does before it stores anything.
   void CheckStatement(const std::string& site, const SiteStatement& statement, const Ed25519Signature& signature) const;
@@ -97,7 +99,7 @@ class FederationState {
  private:
   void Check(const ConsortiumEntry& entry) const;
   void Check(const RosterEntry& entry) const;
-  Plan CheckedPlan(const PlanEntry& entry) const;
+  void Check(const PlanEntry& entry) const;
   void Check(const TaskOpenedEntry& entry) const;
   void Check(const RoundOpenedEntry& entry) const;
   void Check(const StatementEntry& entry) const;
@@ -117,6 +119,7 @@ class FederationState {
   void Advance(const TaskClosedEntry& entry);
   void Advance(const PlanClosedEntry& entry);
 
+  [[nodiscard]] Plan LoadPlan(const Digest& digest) const;
   void CheckUpdate(const std::string& site, const UpdateReport& report) const;
   void RequirePhase(Phase phase, std::string_view what) const;
   [[nodiscard]] bool RoundAnswered(const std::string& site) const {

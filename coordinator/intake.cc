@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "coordinator/intake.h"
+
+#include <utility>
+
+#include "codec/update.h"
+#include "common/error.h"
+#include "common/safetensors.h"
+
+namespace hemafed::coordinator {
+
+namespace {
+
+wire::RefusalCode CodeFor(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kInvalidInput: return wire::RefusalCode::kBadContent;
+    case ErrorCode::kConflict: return wire::RefusalCode::kWrongRound;
+    case ErrorCode::kRefused: return wire::RefusalCode::kNotAuthorised;
+    case ErrorCode::kNotFound: return wire::RefusalCode::kUnknownObject;
+    case ErrorCode::kUnavailable:
+    case ErrorCode::kCorrupt:
+    case ErrorCode::kNoSpace:
+    case ErrorCode::kInterrupted:
+    case ErrorCode::kInternal: return wire::RefusalCode::kInternal;
+  }
+  return wire::RefusalCode::kInternal;
+}
+
+// Whether an error is about what the site sent; the rest is this machine's trouble.
+bool IsTheirs(ErrorCode code) {
+  return code == ErrorCode::kInvalidInput || code == ErrorCode::kConflict || code == ErrorCode::kRefused ||
+         code == ErrorCode::kNotFound;
+}
+
+}  // namespace
+
+Intake::Intake(FileSystem& files, Ledger& ledger, ObjectStore& store, ObjectStore& uploads, Path scratch)
+    : files_(files), ledger_(ledger), store_(store), uploads_(uploads), scratch_(std::move(scratch)) {
+  // A crash after an update was logged and before its compressed file was removed.
+  for (const auto& [site, update] : ledger_.state().updates()) uploads_.Remove(update.file);
+}
+
+wire::Message Intake::Take(const std::string& site, const wire::Submission& submission) {
+  const Digest subject = Sha256Of(submission.body);
+  try {
+    StatementEntry entry{
+        .site = site, .statement = SiteStatement::FromText(submission.body), .signature = submission.signature};
+    ledger_.state().CheckStatement(entry.site, entry.statement, entry.signature);
+    if (entry.statement.kind == StatementKind::kUpdate) {
+      const auto report = UpdateReport::FromJson(JsonFields(entry.statement.body, "update of " + site));
+      if (!uploads_.Has(report.file)) {
+        return wire::Refusal{wire::RefusalCode::kUnknownObject,
+                             "the update file has not been put yet: put it, then submit again", subject};
+      }
+      if (const auto broken = StoreUpdate(report)) {
+        ledger_.Append(RefusedEntry{.site = site,
+                                    .task = entry.statement.task,
+                                    .round = entry.statement.round,
+                                    .update = report.values,
+                                    .reason = *broken});
+        uploads_.Remove(report.file);
+        return wire::Refusal{wire::RefusalCode::kOutOfBounds, *broken, subject};
+      }
+      const std::uint64_t index = ledger_.Append(std::move(entry));
+      uploads_.Remove(report.file);
+      return ReceiptFor(index);
+    }
+    return ReceiptFor(ledger_.Append(std::move(entry)));
+  } catch (const Error& error) {
+    if (!IsTheirs(error.code())) throw;
+    return wire::Refusal{CodeFor(error.code()), std::string(error.what()).substr(0, wire::kMaxRefusalTextBytes),
+                         subject};
+  }
+}
+
+std::optional<std::string> Intake::StoreUpdate(const UpdateReport& report) {
+  const FederationState& state = ledger_.state();
+  const UpdateLayout layout = LayoutOfModel(SafetensorsReader::Open(files_, store_.PathOf(state.model())));
+  if (layout.Hash() != report.layout) return "the update's tensors are not those of the round's base model";
+  if (store_.Has(report.values)) return std::nullopt;  // Decoded before a crash; the digest is its name.
+  const Path raw = scratch_ / "update.raw";
+  DecodedUpdate decoded;
+  try {
+    const auto in = uploads_.OpenForRead(report.file);
+    const auto out = files_.Create(raw);
+    decoded = DecodeUpdate(*in, layout, *out);
+    out->Sync();
+    out->Close();
+  } catch (const Error& error) {
+    files_.Remove(raw);
+    if (error.code() != ErrorCode::kInvalidInput) throw;
+    return "the update file cannot be read: " + std::string(error.what());
+  }
+  std::optional<std::string> broken;
+  if (decoded.values != report.values) broken = "the update's integers do not have the digest that the site signed";
+  if (!WithinNormBound(decoded.squared_norm, state.plan().aggregation.norm_bound)) {
+    broken = "the update's norm is over the plan's bound of " + std::to_string(state.plan().aggregation.norm_bound);
+  }
+  if (broken) {
+    files_.Remove(raw);
+    return broken;
+  }
+  store_.AdoptFile(raw, report.values);
+  return std::nullopt;
+}
+
+wire::Receipt Intake::ReceiptFor(std::uint64_t index) const {
+  const RoundLogWriter& log = ledger_.log();
+  return {.log_index = index,
+          .log_size = log.size(),
+          .checkpoint = log.CheckpointNote(),
+          .proof = log.InclusionProof(index)};
+}
+
+}  // namespace hemafed::coordinator

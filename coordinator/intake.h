@@ -1,0 +1,43 @@
+// coordinator/intake.h
+// SPDX-License-Identifier: Apache-2.0
+//
+// Takes a site's signed statement into the log: form, signature, place and rules are checked before anything is stored;
+// an update's integers are decoded, compared with the digest that the site signed, and kept raw for aggregation and
+// replay. The receipt is made after the entry is durable.
+//
+// A well signed update that breaks a rule (norm bound, layout, digest) is logged as refused and the round goes on
+// without it. Anything else that is wrong changes nothing and is answered with a refusal.
+//
+// Thread-safety: one thread.
+#pragma once
+
+#include <string>
+
+#include "coordinator/ledger.h"
+#include "protocol/objects/object_store.h"
+#include "protocol/wire/messages.h"
+
+namespace hemafed::coordinator {
+
+class Intake {
+ public:
+  // All borrowed. `uploads` holds the compressed update files that sites put; they are removed once decoded. It is
+  // apart from `store`, so that nothing a site sends can touch a model. `scratch` is a folder on the store's disk.
+  Intake(FileSystem& files, Ledger& ledger, ObjectStore& store, ObjectStore& uploads, Path scratch);
+
+  // A Receipt or a Refusal. Throws only for this machine's own troubles (disk).
+  [[nodiscard]] wire::Message Take(const std::string& site, const wire::Submission& submission);
+
+ private:
+  // Decodes and stores the update's integers, or returns the rule it breaks.
+  [[nodiscard]] std::optional<std::string> StoreUpdate(const UpdateReport& report);
+  [[nodiscard]] wire::Receipt ReceiptFor(std::uint64_t index) const;
+
+  FileSystem& files_;
+  Ledger& ledger_;
+  ObjectStore& store_;
+  ObjectStore& uploads_;
+  Path scratch_;
+};
+
+}  // namespace hemafed::coordinator

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "coordinator/sequencer.h"
+
+#include <utility>
+#include <vector>
+
+#include "codec/aggregate.h"
+#include "codec/head_growth.h"
+#include "codec/update.h"
+#include "common/safetensors.h"
+
+namespace hemafed::coordinator {
+
+Sequencer::Sequencer(FileSystem& files, Ledger& ledger, ObjectStore& store, Path scratch)
+    : files_(files), ledger_(ledger), store_(store), scratch_(std::move(scratch)) {
+  files_.CreateFolders(scratch_);
+}
+
+bool Sequencer::Step() {
+  const FederationState& state = ledger_.state();
+  switch (state.phase()) {
+    case Phase::kBetweenTasks:
+      if (state.task() == state.plan().tasks.size()) {
+        ledger_.Append(state.ExpectedPlanClosed());
+        return true;
+      }
+      if (!state.everyone_joined()) return false;
+      OpenTask();
+      return true;
+    case Phase::kBetweenRounds:
+      ledger_.Append(RoundOpenedEntry{.task = state.task(), .round = state.round(), .base = state.model()});
+      return true;
+    case Phase::kRoundOpen:
+      if (state.updates().size() + state.refused().size() < state.participants().size() || state.updates().empty()) {
+        return false;
+      }
+      CloseRound();
+      return true;
+    case Phase::kEvaluating:
+      if (state.exemplars_pending() || state.evaluations().size() < state.plan().Sites().size()) return false;
+      ledger_.Append(
+          TaskClosedEntry{.task = state.task(), .model = state.model(), .accuracy_millionths = state.ExpectedColumn()});
+      return true;
+    case Phase::kNoPlan:
+    case Phase::kCommitting:
+    case Phase::kAcknowledging:
+    case Phase::kClosed: return false;
+  }
+  return false;
+}
+
+std::optional<std::string> Sequencer::Stuck() const {
+  const FederationState& state = ledger_.state();
+  if (state.phase() != Phase::kRoundOpen || state.refused().size() < state.participants().size()) return std::nullopt;
+  return "every update of round " + std::to_string(state.round() + 1) + " in task " + std::to_string(state.task() + 1) +
+         " was refused (the log says why): the round cannot close; start a new consortium with a corrected plan";
+}
+
+void Sequencer::OpenTask() {
+  const FederationState& state = ledger_.state();
+  TaskOpenedEntry entry{.task = state.task(), .base = state.model(), .teacher = {}, .participants = {}};
+  entry.participants = state.plan().Participants(state.task());
+  if (state.task() > 0) {
+    entry.teacher = state.model();
+  } else {
+    // The initial weights come without a head; all classes of a domain-incremental plan are new in its first task.
+    const Path grown = scratch_ / "base.safetensors";
+    entry.base =
+        GrowHead(files_, store_.PathOf(state.model()), grown, state.plan().seed, 0, state.plan().classes.size());
+    store_.AdoptFile(grown, entry.base);
+  }
+  ledger_.Append(std::move(entry));
+}
+
+void Sequencer::CloseRound() {
+  const FederationState& state = ledger_.state();
+  const Path base = store_.PathOf(state.model());
+  const UpdateLayout layout = LayoutOfModel(SafetensorsReader::Open(files_, base));
+  RoundClosedEntry entry{.task = state.task(), .round = state.round(), .weights = state.RoundWeights()};
+  std::vector<WeightedUpdate> updates;
+  for (const auto& [site, weight] : entry.weights) {
+    updates.push_back({.file = store_.PathOf(state.updates().at(site).values), .weight = weight});
+  }
+  const Path merged = scratch_ / "merged.safetensors";
+  const AggregateResult result = Aggregate(files_, base, layout, updates, merged);
+  store_.AdoptFile(merged, result.model);
+  entry.step = result.step;
+  entry.model = result.model;
+  ledger_.Append(std::move(entry));
+}
+
+}  // namespace hemafed::coordinator

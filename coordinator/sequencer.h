@@ -1,0 +1,46 @@
+// coordinator/sequencer.h
+// SPDX-License-Identifier: Apache-2.0
+//
+// Moves a plan forward: looks at the state that the log gives and does what is due, one entry at a time. What is due is
+// a function of the state, so a restart needs no other memory. Models that an entry names are in the object store,
+// synced, before the entry is written; a crash in between costs computing them again.
+//
+//   phase            due when                                      entry
+//   between tasks    everyone of the plan has joined               task_opened (task 0: head grown from the plan's
+//   seed) between rounds   always                                        round_opened round open       every
+//   participant answered                    round_closed (weighted integer mean, design 11.10-11) evaluating exemplars
+//   chosen, every site scored           task_closed between tasks    no task is left plan_closed
+//
+// Errors: those of the ledger, the object store and Aggregate. A round in which every update was refused cannot close:
+// Stuck() says so. Thread-safety: one thread.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "coordinator/ledger.h"
+#include "protocol/objects/object_store.h"
+
+namespace hemafed::coordinator {
+
+class Sequencer {
+ public:
+  // All borrowed. `scratch` is a folder on the store's disk for models being computed.
+  Sequencer(FileSystem& files, Ledger& ledger, ObjectStore& store, Path scratch);
+
+  // Does one due step; false if nothing is due.
+  bool Step();
+  // Why the plan cannot go on without a person, if so.
+  [[nodiscard]] std::optional<std::string> Stuck() const;
+
+ private:
+  void OpenTask();
+  void CloseRound();
+
+  FileSystem& files_;
+  Ledger& ledger_;
+  ObjectStore& store_;
+  Path scratch_;
+};
+
+}  // namespace hemafed::coordinator

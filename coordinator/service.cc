@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "coordinator/service.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "codec/update.h"
+#include "common/error.h"
+#include "common/safetensors.h"
+#include "coordinator/enrolment.h"
+#include "protocol/federation/assignment.h"
+
+namespace hemafed::coordinator {
+
+namespace {
+
+// Compressed integers can be a little larger than raw ones when nothing compresses: one part in 64 and the headers.
+std::uint64_t LargestUpdateFile(std::uint64_t values) { return values * 4 + values * 4 / 64 + (64 << 10); }
+
+std::string Percent(std::uint64_t millionths) {
+  const std::uint64_t tenths = (millionths + 500) / 1000;
+  return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " %";
+}
+
+Ledger OpenLedger(FileSystem& files, const Clock& clock, const Consortium& consortium, const ObjectStore& store) {
+  Ledger ledger(
+      RoundLogWriter::Open(files, consortium.folder.Log(), consortium.settings.name, consortium.log_key),
+      [&files, &store](const Digest& plan) { return ReadFile(files, store.PathOf(plan), kMaxPlanBytes); }, clock);
+  if (ledger.log().size() == 0) {
+    ledger.Append(ConsortiumEntry{
+        .name = consortium.settings.name,
+        .operator_key = consortium.operator_key,
+        .log_key = consortium.log_key.PublicKey(),
+        .server_key = Bytes(consortium.server_key.public_key.begin(), consortium.server_key.public_key.end())});
+  }
+  return ledger;
+}
+
+}  // namespace
+
+Service::Service(FileSystem& files, const Clock& clock, const Consortium& consortium)
+    : files_(files),
+      clock_(clock),
+      consortium_(consortium),
+      store_(files, consortium.folder.root),
+      uploads_(files, consortium.folder.Uploads()),
+      ledger_(OpenLedger(files, clock, consortium, store_)),
+      sequencer_(files, ledger_, store_, consortium.folder.Scratch()),
+      intake_(files, ledger_, store_, uploads_, consortium.folder.Scratch()),
+      transfer_(store_, uploads_, clock, [this](const wire::TransferRequest& request) { return Authorise(request); }) {
+  for (const auto& [site, lab] : state().roster()) views_[site];
+}
+
+std::vector<wire::Outgoing> Service::Handle(const std::string& site, const wire::Message& message) {
+  std::vector<wire::Outgoing> out;
+  SiteView& view = views_[site];
+  view.heard_ms = clock_.MonotonicMs();
+  if (const auto* hello = std::get_if<wire::Hello>(&message)) {
+    view.connected = true;
+    view.software = hello->software;
+    const std::int64_t skew = hello->wall_ms - clock_.WallMs();
+    if (std::abs(skew) > kMaxClockSkewMs) {
+      const std::string minutes = std::to_string(std::abs(skew) / 60000);
+      Tell(site + ": its clock differs by " + minutes + " minutes");
+      out.push_back({site, wire::Refusal{wire::RefusalCode::kClockSkew,
+                                         "this lab's clock differs from the coordinator's by " + minutes +
+                                             " minutes; set it (NTP), then start the agent again",
+                                         {}}});
+      return out;
+    }
+    told_.erase(site);
+    Tell(site + " connected (" + hello->software + ")");
+    out.push_back({site, WelcomeFor(site)});
+  } else if (std::holds_alternative<wire::WorkRequest>(message)) {
+    const auto& request = std::get<wire::WorkRequest>(message);
+    told_[site] = request.last_assignment;
+    PushAssignments(out);
+  } else if (const auto* progress = std::get_if<wire::Progress>(&message)) {
+    view.phase = progress->phase;
+    view.done = progress->done;
+    view.total = progress->total;
+    view.pictures_per_s = static_cast<double>(progress->images_per_s_milli) / 1000.0;
+  } else if (const auto* submission = std::get_if<wire::Submission>(&message)) {
+    wire::Message answer = intake_.Take(site, *submission);
+    if (const auto* refusal = std::get_if<wire::Refusal>(&answer)) Tell(site + ": refused: " + refusal->text);
+    putting_.erase(site);
+    out.push_back({site, std::move(answer)});
+    view.phase.clear();
+    Advance(out);
+  } else if (wire::TransferServer::Handles(message)) {
+    out = transfer_.Handle(site, message);
+  } else if (std::holds_alternative<wire::Ping>(message)) {
+    out.push_back({site, wire::Pong{}});
+  } else if (!std::holds_alternative<wire::Refusal>(message)) {
+    out.push_back({site, wire::Refusal{wire::RefusalCode::kUnexpected, "a site does not send this message", {}}});
+  }
+  return out;
+}
+
+std::vector<wire::Outgoing> Service::Drop(const std::string& site) {
+  if (const auto view = views_.find(site); view != views_.end() && view->second.connected) {
+    view->second.connected = false;
+    view->second.phase.clear();
+    Tell(site + " disconnected");
+  }
+  told_.erase(site);
+  return transfer_.DropPeer(site);
+}
+
+std::vector<wire::Outgoing> Service::Tick() {
+  std::vector<wire::Outgoing> out = transfer_.ReclaimStalled();
+  for (const std::string& error : transfer_.TakeStorageErrors()) throw Error(ErrorCode::kNoSpace, error);
+  TakeInbox();
+  Advance(out);
+  return out;
+}
+
+void Service::TakeInbox() {
+  for (const Decision& decision : ReadInbox(files_, consortium_)) {
+    try {
+      if (decision.plan_text) store_.Put(AsBytes(*decision.plan_text));
+      ledger_.Append(decision.entry);
+      if (const auto* roster = std::get_if<RosterEntry>(&decision.entry)) {
+        Tell(roster->lab.slot + (roster->joins ? " joined the roster" : " was revoked"));
+      } else {
+        Tell("plan " + state().plan().name + " accepted (" + state().plan_digest().Hex().substr(0, 8) + ")");
+      }
+    } catch (const Error& error) {
+      const bool harmless = error.code() == ErrorCode::kInvalidInput || error.code() == ErrorCode::kConflict ||
+                            error.code() == ErrorCode::kRefused;
+      if (!harmless) throw;
+      Tell("decision " + decision.file.filename().string() + " was not taken: " + error.what());
+    }
+    Settle(files_, consortium_, decision);
+  }
+}
+
+void Service::Advance(std::vector<wire::Outgoing>& out) {
+  while (state().phase() != Phase::kNoPlan && state().phase() != Phase::kClosed) {
+    // A plan names its initial weights; they must be here before the first task can open.
+    if (state().task() == 0 && state().phase() == Phase::kBetweenTasks && !store_.Has(state().model())) break;
+    const Phase before = state().phase();
+    const std::uint32_t task = state().task(), round = state().round();
+    if (!sequencer_.Step()) break;
+    if (before == Phase::kRoundOpen) {
+      Tell("round " + std::to_string(round + 1) + " of task " + std::to_string(task + 1) + " closed: model " +
+           state().model().Hex().substr(0, 12));
+    }
+    if (before == Phase::kEvaluating) {
+      std::string line = "task " + std::to_string(task + 1) + " closed:";
+      const auto sites = state().plan().Sites();
+      for (std::size_t j = 0; j < sites.size(); ++j) {
+        line += " " + sites[j] + " " + Percent(state().evaluations().at(sites[j]).AccuracyMillionths());
+      }
+      Tell(line);
+    }
+    if (state().phase() == Phase::kClosed) Tell("plan " + state().plan().name + " is finished");
+  }
+  PushAssignments(out);
+}
+
+void Service::PushAssignments(std::vector<wire::Outgoing>& out) {
+  for (auto& [site, told] : told_) {
+    std::string text = AssignmentFor(state(), site).ToText();
+    const Digest digest = Sha256Of(text);
+    if (digest == told) continue;
+    told = digest;
+    out.push_back({site, wire::Assignment{std::move(text)}});
+  }
+}
+
+wire::Welcome Service::WelcomeFor(const std::string& site) const {
+  wire::Welcome welcome{.site = site, .wall_ms = clock_.WallMs()};
+  if (state().has_plan()) welcome.plan_digest = state().plan_digest();
+  welcome.log_size = log().size();
+  welcome.checkpoint = log().CheckpointNote();
+  return welcome;
+}
+
+std::optional<wire::Refusal> Service::Authorise(const wire::TransferRequest& request) {
+  const auto refuse = [&](std::string why) {
+    return wire::Refusal{wire::RefusalCode::kNotAuthorised, std::move(why), request.digest};
+  };
+  if (!state().roster().contains(request.user) || !state().has_plan()) return refuse("there is no plan for this site");
+  if (request.kind == wire::TransferRequest::Kind::kGet) {
+    const bool current = request.digest == state().plan_digest() || request.digest == state().model() ||
+                         request.digest == state().teacher();
+    if (current) return std::nullopt;
+    return refuse("only the plan, the current model and its teacher can be fetched now");
+  }
+  const auto& participants = state().participants();
+  const bool takes_part = std::find(participants.begin(), participants.end(), request.user) != participants.end();
+  const bool answered = state().updates().contains(request.user) || state().refused().contains(request.user);
+  if (state().phase() != Phase::kRoundOpen || !takes_part || answered) {
+    return refuse("no update of this site is due");
+  }
+  const UpdateLayout layout = LayoutOfModel(SafetensorsReader::Open(files_, store_.PathOf(state().model())));
+  if (request.size > LargestUpdateFile(layout.ValueCount()))
+    return refuse("larger than an update of this model can be");
+  // One file at a time for each site: another one replaces it, so a site cannot fill the disk.
+  const auto [upload, first] = putting_.try_emplace(request.user, request.digest);
+  if (!first && upload->second != request.digest) {
+    uploads_.Remove(upload->second);
+    upload->second = request.digest;
+  }
+  return std::nullopt;
+}
+
+wire::Message Service::HandleEnrolment(ByteView connection_key, const wire::Message& message) {
+  if (const auto* request = std::get_if<wire::EnrolRequest>(&message)) {
+    wire::Message answer = AnswerEnrolment(files_, consortium_, state(), *request, connection_key, clock_.WallMs());
+    if (const auto* status = std::get_if<wire::EnrolStatus>(&answer)) {
+      Tell("lab in slot " + request->slot + " asks to join, fingerprint " + status->fingerprint);
+    }
+    return answer;
+  }
+  if (const auto* poll = std::get_if<wire::EnrolPoll>(&message)) {
+    return AnswerPoll(files_, consortium_, state(), *poll, connection_key);
+  }
+  return wire::Refusal{wire::RefusalCode::kUnexpected, "this endpoint only admits labs", {}};
+}
+
+std::vector<std::string> Service::TakeNews() { return std::exchange(news_, {}); }
+
+}  // namespace hemafed::coordinator
