@@ -10,8 +10,8 @@
 //   a hash tile           -> that tile; entries are recomputed to tell whether they are intact
 //   checkpoint            -> Open throws (kCorrupt: altered; kRefused: another log or key; kNotFound)
 //
-// Where entries and their tile were altered together, the first number that can be affected is named, and the message
-// says so.
+// Where entries and their hash tiles were altered together, no hash tells which entry it was: the first one that can be
+// affected is named, and the message says so.
 //
 // Errors: damage is a value (LogDefect); failures of the operating system throw. Memory: one bundle, one tile a level.
 // Thread-safety: one thread. A writer may go on appending: the reader keeps to the checkpoint it opened.
@@ -31,10 +31,14 @@
 namespace hemafed {
 
 struct LogDefect {
-  enum class Place : std::uint8_t { kEntry, kHashTile, kHistory };
+  enum class Place : std::uint8_t {
+    kEntry,    // An entry is not the one that the checkpoint covers.
+    kTile,     // A published file is damaged; every entry is intact.
+    kHistory,  // The log does not continue what it was, or the checkpoint contradicts itself.
+  };
 
   Place place{};
-  std::optional<std::uint64_t> entry;  // First entry that is or may be wrong; none if the entries are intact.
+  std::optional<std::uint64_t> entry;  // First entry that is or may be wrong; only with kEntry.
   std::string file;                    // Relative to the log's folder.
   std::string message;                 // For a person: what, where, what to do.
 };
@@ -60,6 +64,9 @@ class RoundLogReader {
 
  private:
   RoundLogReader(FileSystem& files, const Path& folder, std::string note, Checkpoint checkpoint);
+
+  class Pass;
+  [[nodiscard]] LogDefect Diagnose(const std::string& tile, std::uint64_t proven) const;
 
   TileFolder tiles_;
   std::string note_;

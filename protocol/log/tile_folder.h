@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "common/file_system.h"
 #include "protocol/log/merkle.h"
@@ -33,6 +34,8 @@ class TileFolder {
 
   // Content of one file, at most `limit_bytes` + 1 of it; nothing if it is not there.
   [[nodiscard]] std::optional<std::string> Read(const std::string& path, std::size_t limit_bytes) const;
+  // Whether a reader would get this content for a tile or bundle, from the partial or from the full file.
+  [[nodiscard]] bool Holds(const std::string& path, std::string_view content) const;
   void Write(const std::string& path, std::string_view content) const;
   // Removes the partial forms of a tile or bundle whose full form has this path.
   void RemovePartials(const std::string& full_path) const;
