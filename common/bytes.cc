@@ -92,4 +92,24 @@ std::string Base32Encode(ByteView bytes) {
   return text;
 }
 
+bool IsUtf8(std::string_view text) {
+  // The smallest character that needs one, two or three bytes after the first: anything below is an overlong form.
+  constexpr std::uint32_t kSmallest[] = {0, 0x80, 0x800, 0x10000};
+  for (std::size_t i = 0; i < text.size();) {
+    const auto first = static_cast<std::uint8_t>(text[i++]);
+    if (first < 0x80) continue;
+    const std::size_t more = first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : 1;
+    if (first < 0xc0 || first > 0xf4 || text.size() - i < more) return false;
+    std::uint32_t character = first & (0x3fu >> more);
+    for (std::size_t k = 0; k < more; ++k) {
+      const auto next = static_cast<std::uint8_t>(text[i++]);
+      if ((next & 0xc0) != 0x80) return false;
+      character = character << 6 | (next & 0x3fu);
+    }
+    if (character < kSmallest[more] || character > 0x10ffff) return false;
+    if (character >= 0xd800 && character <= 0xdfff) return false;
+  }
+  return true;
+}
+
 }  // namespace hemafed

@@ -41,6 +41,9 @@ using ByteView = std::span<const std::uint8_t>;
 // RFC 4648 section 6 without padding, lower-case: for fingerprints that people compare by eye.
 [[nodiscard]] std::string Base32Encode(ByteView bytes);
 
+// Well-formed UTF-8 (RFC 3629): no overlong forms, no surrogates, nothing above U+10FFFF.
+[[nodiscard]] bool IsUtf8(std::string_view text);
+
 template <typename Integer>
 void StoreLittleEndian(Integer value, std::uint8_t* out) {
   for (std::size_t i = 0; i < sizeof(Integer); ++i) {

@@ -125,6 +125,11 @@ class PosixFileSystem final : public FileSystem {
     }
     return static_cast<std::uint64_t>(status.st_size);
   }
+  std::optional<unsigned> ModeOf(const Path& path) override {
+    struct stat status {};
+    if (::stat(path.c_str(), &status) != 0) ThrowErrno("cannot stat", path, errno);
+    return static_cast<unsigned>(status.st_mode) & 07777u;
+  }
   std::vector<std::string> List(const Path& folder) override {
     std::error_code error;
     std::filesystem::directory_iterator entries(folder, error);
@@ -160,6 +165,8 @@ class PosixFileSystem final : public FileSystem {
 };
 
 }  // namespace
+
+std::optional<unsigned> FileSystem::ModeOf(const Path&) { return std::nullopt; }
 
 FileSystem& RealFileSystem() {
   static PosixFileSystem files;

@@ -57,6 +57,8 @@ class FileSystem {
   [[nodiscard]] virtual std::unique_ptr<ReadableFile> OpenForRead(const Path& path) = 0;
   // Size in bytes; nothing if there is no such file.
   [[nodiscard]] virtual std::optional<std::uint64_t> SizeOf(const Path& path) = 0;
+  // Permission bits (0600 ...); nothing where the file system keeps none.
+  [[nodiscard]] virtual std::optional<unsigned> ModeOf(const Path& path);
   // Names (not paths) in a folder, in ascending byte order, without "." and "..".
   [[nodiscard]] virtual std::vector<std::string> List(const Path& folder) = 0;
   virtual void Rename(const Path& from, const Path& to) = 0;

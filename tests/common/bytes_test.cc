@@ -47,6 +47,19 @@ TEST(Base32, MatchesThePublishedVectors) {
   EXPECT_EQ(Base32Encode(Bytes(10, 0xff)).size(), 16u);
 }
 
+// RFC 3629 section 4: the first and last character of each length, and each way to be wrong.
+TEST(Utf8, AcceptsEveryLengthAndRefusesEveryMalformedForm) {
+  for (const char* text : {"", "a", "\x7f", "\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80", "\xed\x9f\xbf", "\xee\x80\x80",
+                           "\xef\xbf\xbf", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf", "a\xe2\x80\x94z"}) {
+    EXPECT_TRUE(IsUtf8(text)) << HexEncode(AsBytes(text));
+  }
+  for (const char* text :
+       {"\x80", "\xbf", "\xc0\x80", "\xc1\xbf", "\xc2", "\xc2\x41", "\xe0\x9f\xbf", "\xe2\x80", "\xed\xa0\x80",
+        "\xed\xbf\xbf", "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff", "a\xe2\x80\x94\x94"}) {
+    EXPECT_FALSE(IsUtf8(text)) << HexEncode(AsBytes(text));
+  }
+}
+
 TEST(LittleEndian, StoresTheLowestByteFirst) {
   std::array<std::uint8_t, 4> bytes{};
   StoreLittleEndian<std::int32_t>(-2, bytes.data());

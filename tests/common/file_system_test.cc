@@ -68,6 +68,7 @@ TEST(WriteFileAtomically, LeavesNoTemporaryFileAndKeepsThePermissionsAskedFor) {
   struct stat status {};
   ASSERT_EQ(::stat((scratch / "key").c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777, 0600u);
+  EXPECT_EQ(RealFileSystem().ModeOf(scratch / "key"), 0600u);
 }
 
 }  // namespace
