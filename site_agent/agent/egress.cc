@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "site_agent/agent/egress.h"
+
+#include <utility>
+
+#include "codec/evaluation.h"
+#include "codec/update.h"
+#include "common/error.h"
+#include "common/json_fields.h"
+
+namespace hemafed::agent {
+
+using nlohmann::json;
+
+namespace {
+
+[[noreturn]] void Refuse(const std::string& what) {
+  throw Error(ErrorCode::kRefused, "the egress contract does not let this leave: " + what);
+}
+
+}  // namespace
+
+json EgressContract::Permit(const Job& job, const json& body) const {
+  const std::string where = "report of " + job.Name();
+  const auto require_classes = [&](std::size_t count) {
+    if (count != plan_.classes.size()) Refuse(where + " counts " + std::to_string(count) + " classes");
+  };
+  const auto require_withheld = [&](const ClassCounts& counts) {
+    require_classes(counts.size());
+    for (const auto& count : counts) {
+      if (count && *count < plan_.min_pictures) Refuse(where + " counts a class of fewer than min_pictures");
+    }
+  };
+  switch (job.kind) {
+    case JobKind::kCommit: {
+      const auto report = CommitmentReport::FromJson({body, where});
+      require_withheld(report.classes);
+      return report.ToJson();
+    }
+    case JobKind::kTrain: {
+      const auto report = UpdateReport::FromJson({body, where});
+      require_withheld(report.classes);
+      if (report.teacher != job.teacher) Refuse(where + " was made with another teacher than the job's");
+      return report.ToJson();
+    }
+    case JobKind::kSelect: {
+      const auto report = ExemplarReport::FromJson({body, where});
+      require_withheld(report.classes);
+      return report.ToJson();
+    }
+    case JobKind::kEvaluate: {
+      const auto report = EvaluationReport::FromJson(body);
+      require_classes(report.class_count());
+      if (!report.Withholds(plan_.min_pictures)) Refuse(where + " shows a class of fewer than min_pictures");
+      return report.ToJson();
+    }
+  }
+  Refuse(where + " is of no known kind");
+}
+
+void EgressContract::PermitUpdate(const UpdateReport& report, const Digest& base_layout, std::uint64_t values) const {
+  if (report.layout != base_layout) Refuse("the update's tensors are not those of the round's base model");
+  if (report.file_bytes > MaxUpdateFileBytes(values)) {
+    Refuse("the update file has " + std::to_string(report.file_bytes) + " bytes, more than " + std::to_string(values) +
+           " integers can take");
+  }
+}
+
+EgressRecord::EgressRecord(FileSystem& files, const Clock& clock, Path path)
+    : files_(files), clock_(clock), path_(std::move(path)) {}
+
+void EgressRecord::Write(const std::string& what, const Job& job, std::uint64_t bytes, const Digest& digest) {
+  const json line = {
+      {"at_ms", clock_.WallMs()}, {"what", what}, {"job", job.Name()}, {"bytes", bytes}, {"sha256", digest.Hex()}};
+  const auto file = files_.OpenForAppend(path_);
+  file->Append(line.dump() + "\n");
+  file->Sync();
+}
+
+}  // namespace hemafed::agent

@@ -1,0 +1,51 @@
+// site_agent/agent/egress.h
+// SPDX-License-Identifier: Apache-2.0
+//
+// What may leave a lab, and the record of what did. The trainer is trusted to compute, not to decide what is sent: the
+// agent lets through only reports of the kinds that the plan needs, with exactly their fields, and updates with exactly
+// the tensors of the round's base model. Names, shapes and bytes are bounded; meaning cannot be (docs/threat_model.md).
+//
+// The record (agent/egress.jsonl, one JSON line each) is synced before the thing is sent, so nothing leaves unrecorded.
+//
+// Errors: Error(kRefused) names what the contract does not allow. Thread-safety: one thread.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "codec/job_folder.h"
+#include "codec/plan.h"
+#include "codec/reports.h"
+#include "common/clock.h"
+#include "common/file_system.h"
+
+namespace hemafed::agent {
+
+class EgressContract {
+ public:
+  // `plan` is borrowed.
+  explicit EgressContract(const Plan& plan) : plan_(plan) {}
+
+  // The report's body as it may leave: parsed and written anew, so nothing unknown is carried along.
+  [[nodiscard]] nlohmann::json Permit(const Job& job, const nlohmann::json& body) const;
+  // An update file for `job`: its tensors must be those of the base model, its size what they can take.
+  void PermitUpdate(const UpdateReport& report, const Digest& base_layout, std::uint64_t values) const;
+
+ private:
+  const Plan& plan_;
+};
+
+class EgressRecord {
+ public:
+  // Both borrowed.
+  EgressRecord(FileSystem& files, const Clock& clock, Path path);
+  // `what`: "commitment", "update file", ...
+  void Write(const std::string& what, const Job& job, std::uint64_t bytes, const Digest& digest);
+
+ private:
+  FileSystem& files_;
+  const Clock& clock_;
+  Path path_;
+};
+
+}  // namespace hemafed::agent

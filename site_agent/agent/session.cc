@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "site_agent/agent/session.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "codec/update.h"
+#include "common/error.h"
+#include "common/program.h"
+#include "common/safetensors.h"
+#include "protocol/federation/signing.h"
+#include "protocol/log/canonical_json.h"
+#include "protocol/log/checkpoint.h"
+#include "protocol/log/merkle.h"
+
+namespace hemafed::agent {
+
+using nlohmann::json;
+
+namespace {
+
+// Nothing said for this long: say Ping, so that the coordinator sees a living loop while the trainer works.
+constexpr std::int64_t kPingMs = 5'000;
+
+StatementKind KindOf(JobKind kind) {
+  switch (kind) {
+    case JobKind::kCommit: return StatementKind::kCommitment;
+    case JobKind::kTrain: return StatementKind::kUpdate;
+    case JobKind::kSelect: return StatementKind::kExemplars;
+    case JobKind::kEvaluate: return StatementKind::kEvaluation;
+  }
+  throw Error(ErrorCode::kInternal, "job kind out of range");
+}
+
+}  // namespace
+
+Session::Session(FileSystem& files, const Clock& clock, SiteFolder folder, Membership membership,
+                 Ed25519KeyPair statement_key)
+    : files_(files),
+      clock_(clock),
+      folder_(std::move(folder)),
+      jobs_{folder_.Jobs()},
+      membership_(std::move(membership)),
+      statement_key_(std::move(statement_key)),
+      transfer_(files),
+      egress_(files, clock, folder_.EgressFile()) {
+  jobs_.CreateAll(files_);
+}
+
+Session::Messages Session::OnReady() {
+  // What was under way on the old connection is asked for again; a submission without a receipt is sent again once the
+  // coordinator has repeated the assignment.
+  asked_.clear();
+  Messages out{wire::Hello{.software = std::string(kVersion),
+                           .wall_ms = clock_.WallMs(),
+                           .plan_digest = assignment_ && assignment_->plan ? *assignment_->plan : Digest{}},
+               wire::WorkRequest{}};
+  for (wire::Message& message : transfer_.OnReconnect()) out.push_back(std::move(message));
+  return out;
+}
+
+Session::Messages Session::Handle(const wire::Message& message) {
+  if (const auto* welcome = std::get_if<wire::Welcome>(&message)) {
+    if (welcome->site != membership_.slot) {
+      throw Error(ErrorCode::kRefused,
+                  "the coordinator knows this key as " + welcome->site + ", not " + membership_.slot);
+    }
+    const NoteKey log_key{.name = membership_.log_name, .type = NoteKeyType::kEd25519, .key = membership_.log_key};
+    (void)OpenCheckpoint(welcome->checkpoint, log_key, "the coordinator's checkpoint");
+    return {};
+  }
+  if (const auto* assignment = std::get_if<wire::Assignment>(&message)) return Take(*assignment);
+  if (const auto* reply = std::get_if<wire::HaveReply>(&message)) return Take(*reply);
+  if (const auto* receipt = std::get_if<wire::Receipt>(&message)) {
+    Take(*receipt);
+    return {};
+  }
+  if (transfer_.Handles(message)) {
+    Messages out = transfer_.Handle(message);
+    for (wire::Message& more : AfterTransfer()) out.push_back(std::move(more));
+    return out;
+  }
+  if (const auto* refusal = std::get_if<wire::Refusal>(&message)) Take(*refusal);
+  return {};
+}
+
+Session::Messages Session::Take(const wire::Assignment& message) {
+  const Digest digest = Sha256Of(message.json);
+  if (digest == assignment_digest_ && stage_ != Stage::kSubmitted) return Advance();
+  const bool repeated = digest == assignment_digest_;
+  Assignment assignment = Assignment::FromText(message.json);
+  if (assignment.note != last_note_) Tell(last_note_ = assignment.note);
+  if (repeated && statement_) {
+    // Submitted, then the connection broke before the receipt.
+    stage_ = Stage::kPutting;
+    return Submit();
+  }
+  if (assignment.plan) {
+    if (!VerifyOperatorPlan(membership_.operator_key, *assignment.plan, *assignment.plan_signature)) {
+      throw Error(ErrorCode::kRefused,
+                  "the plan is not signed by this consortium's operator: nothing will be computed for it");
+    }
+    if (!assignment_ || assignment_->plan != assignment.plan) plan_.reset();
+  }
+  if (assignment.job && (assignment.job->site != membership_.slot || assignment.job->plan != assignment.plan)) {
+    throw Error(ErrorCode::kRefused, "the coordinator sent a job of another site or plan");
+  }
+  assignment_ = std::move(assignment);
+  assignment_text_ = message.json;
+  assignment_digest_ = digest;
+  statement_.reset();
+  signature_.reset();
+  asked_.clear();
+  stage_ = assignment_->action == Action::kWait ? Stage::kIdle : Stage::kFetching;
+  return Advance();
+}
+
+Session::Messages Session::Take(const wire::HaveReply& reply) {
+  if (!assignment_ || !asked_.contains(reply.digest)) return {};
+  if (!reply.present) {
+    throw Error(ErrorCode::kRefused,
+                "the coordinator does not hold the object " + reply.digest.Hex() + " of its own assignment");
+  }
+  return transfer_.Download(reply.digest, reply.size, TargetOf(reply.digest));
+}
+
+Path Session::TargetOf(const Digest& object) const {
+  return assignment_->plan == object ? jobs_.PlanFile(object) : jobs_.Object(object);
+}
+
+Session::Messages Session::Advance() {
+  if (stage_ == Stage::kFetching) return Fetch();
+  if (stage_ == Stage::kTraining) return TakeResult();
+  return {};
+}
+
+Session::Messages Session::Fetch() {
+  Messages out;
+  bool complete = true;
+  for (const Digest& object : assignment_->Objects()) {
+    if (files_.Exists(TargetOf(object))) continue;
+    complete = false;
+    if (asked_.insert(object).second) out.push_back(wire::Have{object});
+  }
+  if (!complete) return out;
+  if (!plan_) {
+    const Path path = jobs_.PlanFile(*assignment_->plan);
+    const std::string text = ReadFile(files_, path, kMaxPlanBytes);
+    if (Sha256Of(text) != *assignment_->plan) {
+      files_.Remove(path);
+      throw Error(ErrorCode::kCorrupt,
+                  path.string() + " was altered; it has been removed, start again to fetch it anew");
+    }
+    plan_ = ParsePlan(text, path.string());
+  }
+  RemoveOldObjects();
+  switch (assignment_->action) {
+    case Action::kWait: break;
+    case Action::kRunJob: StartJob(); return TakeResult();
+    case Action::kAcknowledge:
+      // The transfer hashed what it wrote; this is the statement that it is held.
+      statement_ = SiteStatement{.kind = StatementKind::kAcknowledgement,
+                                 .task = assignment_->task,
+                                 .round = assignment_->round,
+                                 .subject = *assignment_->model,
+                                 .body = json::object()};
+      return Submit();
+    case Action::kFinished:
+      if (!finished_) {
+        const Path model = jobs_.Object(*assignment_->model);
+        WriteFileAtomically(files_, folder_.FinalModel(), ReadFile(files_, model, kMaxObjectBytes));
+        Tell("the plan is finished; the consortium's model is " + folder_.FinalModel().string());
+      }
+      finished_ = true;
+      stage_ = Stage::kIdle;
+      break;
+  }
+  return {};
+}
+
+void Session::StartJob() {
+  const Job& job = *assignment_->job;
+  const std::string text = job.ToText();
+  const Path todo = jobs_.JobFile(job.Name());
+  // Jobs of an earlier assignment that nobody waits for any more.
+  for (const std::string& name : files_.List(jobs_.Todo())) {
+    if (name != todo.filename().string()) files_.Remove(jobs_.Todo() / name);
+  }
+  if (!files_.Exists(jobs_.DoneFolder(job.Name())) && !files_.Exists(todo)) WriteFileAtomically(files_, todo, text);
+  stage_ = Stage::kTraining;
+}
+
+Session::Messages Session::TakeResult() {
+  const Job& job = *assignment_->job;
+  const Path done = jobs_.DoneFolder(job.Name());
+  const Path report_file = done / std::string(kReportFileName);
+  if (!files_.Exists(report_file)) return {};
+  const JobReport report = JobReport::FromText(ReadFile(files_, report_file, kMaxReportBytes), report_file.string());
+  if (report.job != Sha256Of(job.ToText())) {
+    // Of an earlier run with another base model: the trainer is to do it again.
+    files_.Remove(done);
+    StartJob();
+    return {};
+  }
+  files_.Remove(jobs_.JobFile(job.Name()));
+  const EgressContract contract(*plan_);
+  statement_ = SiteStatement{.kind = KindOf(job.kind),
+                             .task = job.task,
+                             .round = job.round,
+                             .subject = job.model,
+                             .body = contract.Permit(job, report.body)};
+  if (job.kind != JobKind::kTrain) return Submit();
+
+  const auto update = UpdateReport::FromJson({statement_->body, "update"});
+  const UpdateLayout layout = LayoutOfModel(SafetensorsReader::Open(files_, jobs_.Object(job.model)));
+  contract.PermitUpdate(update, layout.Hash(), layout.ValueCount());
+  const Path file = done / std::string(kUpdateFileName);
+  if (DigestOfFile(files_, file) != update.file) {
+    throw Error(ErrorCode::kCorrupt, file.string() + " is not the update that its report names; remove " +
+                                         done.string() + " and start again to train anew");
+  }
+  egress_.Write("update file", job, update.file_bytes, update.file);
+  stage_ = Stage::kPutting;
+  return transfer_.Upload(file, update.file);
+}
+
+Session::Messages Session::AfterTransfer() {
+  Messages out;
+  while (const auto result = transfer_.NextResult()) {
+    if (result->refusal) {
+      // The round may have moved on meanwhile; the next assignment says what is wanted.
+      Tell("transfer refused: " + result->refusal->text);
+      asked_.erase(result->digest);
+      continue;
+    }
+    Messages next = stage_ == Stage::kPutting ? Submit() : Advance();
+    for (wire::Message& message : next) out.push_back(std::move(message));
+  }
+  return out;
+}
+
+Session::Messages Session::Submit() {
+  const std::string text = statement_->ToText();
+  if (!signature_) {
+    signature_ = SignSiteStatement(statement_key_, *assignment_->plan, *statement_);
+    Job job =
+        assignment_->job.value_or(Job{.plan = *assignment_->plan, .site = membership_.slot, .task = assignment_->task});
+    egress_.Write(std::string(StatementKindName(statement_->kind)), job, text.size(), Sha256Of(text));
+  }
+  stage_ = Stage::kSubmitted;
+  return {wire::Submission{static_cast<std::uint16_t>(statement_->kind), text, *signature_}};
+}
+
+void Session::Take(const wire::Receipt& receipt) {
+  if (!statement_) return;
+  // The entry that the log must hold for this statement, but for the time that the coordinator put into it, is checked
+  // by the auditor; here the checkpoint's signature proves that the coordinator stands by a log of this size.
+  const NoteKey log_key{.name = membership_.log_name, .type = NoteKeyType::kEd25519, .key = membership_.log_key};
+  const Checkpoint checkpoint = OpenCheckpoint(receipt.checkpoint, log_key, "the receipt's checkpoint");
+  if (checkpoint.size != receipt.log_size || receipt.log_index >= receipt.log_size) {
+    throw Error(ErrorCode::kRefused, "the coordinator's receipt contradicts its own checkpoint; keep " +
+                                         folder_.ReceiptsFile().string() + " and tell the auditor");
+  }
+  json proof = json::array();
+  for (const Digest& hash : receipt.proof) proof.push_back(hash.Hex());
+  const json line = {{"statement", Sha256Of(statement_->ToText()).Hex()},
+                     {"index", receipt.log_index},
+                     {"checkpoint", receipt.checkpoint},
+                     {"proof", std::move(proof)}};
+  const auto file = files_.OpenForAppend(folder_.ReceiptsFile());
+  file->Append(line.dump() + "\n");
+  file->Sync();
+  if (assignment_ && assignment_->job) files_.Remove(jobs_.DoneFolder(assignment_->job->Name()));
+  statement_.reset();
+  signature_.reset();
+}
+
+void Session::Take(const wire::Refusal& refusal) {
+  Tell("the coordinator refused: " + refusal.text + " (" + std::string(wire::RefusalCodeName(refusal.code)) + ")");
+  if (refusal.code == wire::RefusalCode::kClockSkew || refusal.code == wire::RefusalCode::kNotAllowed) {
+    throw Error(ErrorCode::kRefused, refusal.text);
+  }
+}
+
+void Session::RemoveOldObjects() {
+  const auto wanted = assignment_->Objects();
+  for (const std::string& name : files_.List(jobs_.Objects())) {
+    const auto digest = Digest::FromHex(name);
+    const bool keep = digest && std::find(wanted.begin(), wanted.end(), *digest) != wanted.end();
+    if (!keep) files_.Remove(jobs_.Objects() / name);
+  }
+}
+
+Session::Messages Session::Poll() {
+  Messages out;
+  if (stage_ == Stage::kTraining) {
+    out = TakeResult();
+    if (out.empty() && files_.Exists(jobs_.ProgressFile())) {
+      const std::string text = ReadFile(files_, jobs_.ProgressFile(), kMaxProgressBytes);
+      if (text != progress_text_) {
+        progress_text_ = text;
+        const JobProgress progress = JobProgress::FromText(text, jobs_.ProgressFile().string());
+        if (progress.job == assignment_->job->Name()) {
+          out.push_back(wire::Progress{.assignment = assignment_digest_,
+                                       .done = progress.done,
+                                       .total = progress.total,
+                                       .images_per_s_milli = progress.pictures_per_s_thousandths,
+                                       .seconds_left = -1,
+                                       .phase = progress.phase});
+        }
+      }
+    }
+  }
+  const std::int64_t now_ms = clock_.MonotonicMs();
+  if (!out.empty()) {
+    pinged_ms_ = now_ms;
+  } else if (now_ms - pinged_ms_ >= kPingMs) {
+    pinged_ms_ = now_ms;
+    out.push_back(wire::Ping{});
+  }
+  return out;
+}
+
+std::vector<std::string> Session::TakeNews() { return std::exchange(news_, {}); }
+
+}  // namespace hemafed::agent

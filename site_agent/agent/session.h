@@ -1,0 +1,94 @@
+// site_agent/agent/session.h
+// SPDX-License-Identifier: Apache-2.0
+//
+// The agent as a state machine without sockets: messages of the coordinator and results of the trainer go in, messages
+// to the coordinator come out. It holds nothing that must survive: an agent that died asks for its assignment again,
+// finds the models and the trainer's results in the job folder, and goes on.
+//
+//     assignment -> fetch missing objects -> hand the job to the trainer -> check the report against the egress
+//     contract
+//                -> put the update file -> sign and submit -> keep the receipt
+//
+// Errors: a coordinator that breaks the agreement (unsigned plan, wrong content) ends the session with Error(kRefused)
+// or Error(kInvalidInput); this machine's troubles (disk) are thrown as they are. Thread-safety: one thread.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "codec/job_folder.h"
+#include "codec/plan.h"
+#include "common/clock.h"
+#include "protocol/federation/assignment.h"
+#include "protocol/objects/transfer_client.h"
+#include "protocol/wire/messages.h"
+#include "site_agent/agent/egress.h"
+#include "site_agent/agent/site_folder.h"
+
+namespace hemafed::agent {
+
+class Session {
+ public:
+  using Messages = std::vector<wire::Message>;
+
+  // `files` and `clock` are borrowed.
+  Session(FileSystem& files, const Clock& clock, SiteFolder folder, Membership membership,
+          Ed25519KeyPair statement_key);
+
+  // A connection is ready.
+  [[nodiscard]] Messages OnReady();
+  [[nodiscard]] Messages Handle(const wire::Message& message);
+  // Looks for the trainer's result and progress; call several times a second.
+  [[nodiscard]] Messages Poll();
+
+  // The plan is done and the final model is here.
+  [[nodiscard]] bool finished() const { return finished_; }
+  // Lines for the lab's people since the last call.
+  [[nodiscard]] std::vector<std::string> TakeNews();
+
+ private:
+  enum class Stage : std::uint8_t { kIdle, kFetching, kTraining, kPutting, kSubmitted };
+
+  Messages Take(const wire::Assignment& message);
+  Messages Take(const wire::HaveReply& reply);
+  void Take(const wire::Receipt& receipt);
+  void Take(const wire::Refusal& refusal);
+  Messages Advance();
+  Messages Fetch();
+  void StartJob();
+  Messages TakeResult();
+  Messages Submit();
+  Messages AfterTransfer();
+  [[nodiscard]] Path TargetOf(const Digest& object) const;
+  void RemoveOldObjects();
+  void Tell(std::string line) { news_.push_back(std::move(line)); }
+
+  FileSystem& files_;
+  const Clock& clock_;
+  SiteFolder folder_;
+  JobFolder jobs_;
+  Membership membership_;
+  Ed25519KeyPair statement_key_;
+  wire::TransferClient transfer_;
+  EgressRecord egress_;
+
+  std::string assignment_text_;
+  Digest assignment_digest_;
+  std::optional<Assignment> assignment_;
+  std::optional<Plan> plan_;  // Of the assignment, once fetched and checked.
+  Stage stage_ = Stage::kIdle;
+  std::set<Digest> asked_;  // Objects whose size was asked for.
+  std::optional<SiteStatement> statement_;
+  std::optional<Ed25519Signature> signature_;
+  std::string progress_text_;
+  std::int64_t pinged_ms_ = 0;
+  std::string last_note_;
+  bool finished_ = false;
+  std::vector<std::string> news_;
+};
+
+}  // namespace hemafed::agent
