@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// hemafed-audit: checks a round log offline, with public keys only.
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "auditor/audit.h"
+#include "common/error.h"
+#include "common/program.h"
+
+namespace hemafed::auditor {
+namespace {
+
+int Report(const AuditResult& result, bool replay, bool as_json) {
+  const std::string verdict = !result.finding ? "ok"
+                              : result.finding->entry
+                                  ? "entry " + std::to_string(*result.finding->entry) + ": " + result.finding->message
+                                  : result.finding->message;
+  if (as_json) {
+    nlohmann::json out = {{"verdict", verdict},          {"entries", result.entries},   {"root", result.root.Hex()},
+                          {"rounds", result.aggregates}, {"model", result.model.Hex()}, {"plan_closed", result.closed}};
+    out["entry"] =
+        result.finding && result.finding->entry ? nlohmann::json(*result.finding->entry) : nlohmann::json(nullptr);
+    std::cout << out.dump(1) << "\n";
+  } else if (result.finding) {
+    std::cout << "NOT OK: " << verdict << "\n";
+  } else {
+    std::cout << "ok: " << result.entries << " entries, root " << result.root.Hex() << "\n";
+    if (replay) std::cout << "replayed " << result.aggregates << " rounds; model " << result.model.Hex() << "\n";
+    if (!result.closed) std::cout << "the plan is not finished yet\n";
+  }
+  return result.finding ? ExitStatus(ErrorCode::kRefused) : 0;
+}
+
+int Main(int argc, char** argv) {
+  CLI::App app{
+      "Checks a consortium's round log from a short trust file. Needs no network, no GPU and no picture, and trusts\n"
+      "nothing else in the folder: not the coordinator, not its stored models."};
+  app.footer(
+      "Example:\n  hemafed-audit replay /media/usb/consortium --trust trust.json\n\n"
+      "Exit status 15 means that something is wrong; the first wrong entry is named.\n" +
+      std::string(kExitCodeHelp));
+  app.require_subcommand(1);
+  app.set_version_flag("--version", std::string(kVersion));
+  std::string folder, trust_file, scratch;
+  bool as_json = false;
+  const auto add = [&](const char* name, const char* text) {
+    CLI::App* command = app.add_subcommand(name, text);
+    command->add_option("folder", folder, "Folder with log/ and objects/ (read only)")
+        ->required()
+        ->check(CLI::ExistingDirectory);
+    command->add_option("--trust", trust_file, "Trust file: operator's, log's and labs' public keys")
+        ->required()
+        ->check(CLI::ExistingFile);
+    command->add_flag("--json", as_json, "Print the result as JSON");
+    return command;
+  };
+  CLI::App* verify = add("verify", "Check signatures, tree and order of the log");
+  CLI::App* replay = add("replay", "Check, and compute every head, aggregate and metric again");
+  replay->add_option("--scratch", scratch,
+                     "Folder for models being computed (default: below the system's temporary folder)");
+  CLI11_PARSE(app, argc, argv);
+
+  FileSystem& files = RealFileSystem();
+  const bool own_scratch = scratch.empty();
+  if (own_scratch)
+    scratch = (std::filesystem::temp_directory_path() / ("hemafed-audit-" + std::to_string(::getpid()))).string();
+  const AuditResult result =
+      Audit(files, Trust::Load(files, trust_file),
+            {.folder = folder, .scratch = scratch, .replay = !*verify, .progress = [&](const std::string& line) {
+               if (!as_json) std::cout << line << std::endl;
+             }});
+  if (own_scratch) files.Remove(scratch);
+  return Report(result, !*verify, as_json);
+}
+
+}  // namespace
+}  // namespace hemafed::auditor
+
+int main(int argc, char** argv) {
+  return hemafed::RunProgram("hemafed-audit", [&] { return hemafed::auditor::Main(argc, argv); });
+}

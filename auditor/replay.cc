@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "auditor/replay.h"
+
+#include <utility>
+#include <vector>
+
+#include "codec/aggregate.h"
+#include "codec/head_growth.h"
+#include "codec/update.h"
+#include "common/error.h"
+#include "common/safetensors.h"
+#include "protocol/objects/object_store.h"
+
+namespace hemafed::auditor {
+
+namespace {
+
+constexpr const char* kCurrent = "current.safetensors";
+constexpr const char* kNext = "next.safetensors";
+
+}  // namespace
+
+Replay::Replay(FileSystem& files, Path scratch, ObjectPath object)
+    : files_(files), scratch_(std::move(scratch)), object_(std::move(object)) {
+  files_.CreateFolders(scratch_);
+}
+
+Replay::~Replay() {
+  try {
+    for (const char* name : {kCurrent, kNext}) files_.Remove(scratch_ / name);
+  } catch (const Error&) {
+    // Left for whoever empties the scratch folder.
+  }
+}
+
+void Replay::Check(const FederationState& state, const Entry& entry) {
+  if (const auto* opened = std::get_if<TaskOpenedEntry>(&entry.body)) CheckTaskOpened(state, *opened);
+  if (const auto* closed = std::get_if<RoundClosedEntry>(&entry.body)) CheckRoundClosed(state, *closed);
+  const auto* statement = std::get_if<StatementEntry>(&entry.body);
+  if (statement != nullptr && statement->statement.kind == StatementKind::kUpdate) CheckUpdate(state, *statement);
+}
+
+void Replay::RequireObject(const Digest& digest, const std::string& what) const {
+  const Path path = object_(digest);
+  if (!files_.Exists(path)) throw Error(ErrorCode::kNotFound, what + ": the object " + digest.Hex() + " is missing");
+  if (DigestOfFile(files_, path) != digest) {
+    throw Error(ErrorCode::kCorrupt, what + ": the object " + digest.Hex() + " does not have the content of its name");
+  }
+}
+
+void Replay::CheckTaskOpened(const FederationState& state, const TaskOpenedEntry& entry) {
+  if (entry.task > 0) return;
+  RequireObject(state.model(), "initial weights");
+  const Digest grown =
+      GrowHead(files_, object_(state.model()), scratch_ / kCurrent, state.plan().seed, 0, state.plan().classes.size());
+  if (grown != entry.base) {
+    throw Error(ErrorCode::kRefused,
+                "the head that the plan's seed gives leads to model " + grown.Hex() + ", not to " + entry.base.Hex());
+  }
+}
+
+void Replay::CheckUpdate(const FederationState& state, const StatementEntry& entry) {
+  const auto report = UpdateReport::FromJson({entry.statement.body, "update of " + entry.site});
+  RequireObject(report.values, "update of " + entry.site);
+  const UpdateLayout layout = LayoutOfModel(SafetensorsReader::Open(files_, scratch_ / kCurrent));
+  if (layout.Hash() != report.layout) {
+    throw Error(ErrorCode::kRefused, "update of " + entry.site + ": its tensors are not those of the base model");
+  }
+  const auto raw = files_.OpenForRead(object_(report.values));
+  if (!WithinNormBound(SquaredNorm(*raw), state.plan().aggregation.norm_bound)) {
+    throw Error(ErrorCode::kRefused, "update of " + entry.site + ": over the plan's norm bound, yet it was taken");
+  }
+}
+
+void Replay::CheckRoundClosed(const FederationState& state, const RoundClosedEntry& entry) {
+  const Path current = scratch_ / kCurrent;
+  const UpdateLayout layout = LayoutOfModel(SafetensorsReader::Open(files_, current));
+  std::vector<WeightedUpdate> updates;
+  for (const auto& [site, weight] : entry.weights) {
+    const auto update = state.updates().find(site);
+    if (update == state.updates().end())
+      throw Error(ErrorCode::kRefused, "a weight is given to " + site + ", which sent no update");
+    updates.push_back({.file = object_(update->second.values), .weight = weight});
+  }
+  const AggregateResult result = Aggregate(files_, current, layout, updates, scratch_ / kNext);
+  if (result.step != entry.step) {
+    throw Error(ErrorCode::kRefused, "the updates' weighted mean has the digest " + result.step.Hex() +
+                                         ", the log says " + entry.step.Hex());
+  }
+  if (result.model != entry.model) {
+    throw Error(ErrorCode::kRefused,
+                "the merged model has the digest " + result.model.Hex() + ", the log says " + entry.model.Hex());
+  }
+  files_.Rename(scratch_ / kNext, current);
+  ++rounds_;
+}
+
+}  // namespace hemafed::auditor

@@ -1,0 +1,44 @@
+// auditor/replay.h
+// SPDX-License-Identifier: Apache-2.0
+//
+// Computes again what the coordinator claims to have computed: call Check with each entry and the state before it.
+// Holds the current model in its scratch folder, computed by itself from the initial weights on.
+//
+// Errors: Error(kRefused) where the log and the computation differ, Error(kNotFound) or Error(kCorrupt) where an object
+// is missing or is not what its name says. Thread-safety: one thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+#include "common/file_system.h"
+#include "protocol/federation/federation_state.h"
+
+namespace hemafed::auditor {
+
+class Replay {
+ public:
+  using ObjectPath = std::function<Path(const Digest&)>;
+
+  // `files` is borrowed.
+  Replay(FileSystem& files, Path scratch, ObjectPath object);
+  ~Replay();
+  Replay(const Replay&) = delete;
+  Replay& operator=(const Replay&) = delete;
+
+  void Check(const FederationState& state, const Entry& entry);
+  [[nodiscard]] std::uint64_t rounds() const { return rounds_; }
+
+ private:
+  void CheckTaskOpened(const FederationState& state, const TaskOpenedEntry& entry);
+  void CheckUpdate(const FederationState& state, const StatementEntry& entry);
+  void CheckRoundClosed(const FederationState& state, const RoundClosedEntry& entry);
+  void RequireObject(const Digest& digest, const std::string& what) const;
+
+  FileSystem& files_;
+  Path scratch_;
+  ObjectPath object_;
+  std::uint64_t rounds_ = 0;
+};
+
+}  // namespace hemafed::auditor
