@@ -1,0 +1,49 @@
+// site_agent/trainer/pictures.h
+// SPDX-License-Identifier: Apache-2.0
+//
+// A lab's pictures as the trainer uses them: imported once, decoded once into tiles of the plan's size, then handed to
+// the learning code by split or by exemplar list.
+//
+// Import and tiles are kept in the trainer's folder (<site>.index, tiles/) and made anew when the pictures' folder, the
+// label map or the plan's classes and size change.
+//
+// Errors: kNotFound (no pictures folder), kInvalidInput (label map); bad pictures are counted and named, never fatal.
+// Thread-safety: one thread.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "codec/plan.h"
+#include "codec/site_settings.h"
+#include "common/file_system.h"
+#include "learning/continual/batch_source.h"
+#include "learning/continual/exemplar_store.h"
+
+namespace hemafed::trainer {
+
+class Pictures {
+ public:
+  // `on_progress(done, total)` is called while pictures are read and decoded. All borrowed.
+  Pictures(FileSystem& files, const SiteSettings& settings, const Path& state_folder, const Plan& plan,
+           const std::function<void(std::uint64_t done, std::uint64_t total)>& on_progress);
+  ~Pictures();
+  Pictures(const Pictures&) = delete;
+  Pictures& operator=(const Pictures&) = delete;
+
+  [[nodiscard]] std::unique_ptr<learning::BatchSource> Train() const;
+  [[nodiscard]] std::unique_ptr<learning::BatchSource> Test() const;
+  // The training pictures that the lists name, in the source's own order (by digest). Pictures that are gone are left
+  // out.
+  [[nodiscard]] std::unique_ptr<learning::BatchSource> Rehearsal(const learning::ExemplarStore& store) const;
+  // What was imported and what was skipped and why, for people.
+  [[nodiscard]] std::string Report() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace hemafed::trainer

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "site_agent/trainer/vault.h"
+
+#include <utility>
+
+#include "common/sealed_file.h"
+
+namespace hemafed::trainer {
+
+Vault::Vault(FileSystem& files, Path folder) : files_(files), folder_(std::move(folder)) {
+  files_.CreateFolders(folder_, 0700);
+  if (!files_.Exists(KeyFile())) CreateSealKey(files_, KeyFile());
+}
+
+Path Vault::FileOf(const Digest& plan) const { return folder_ / ("exemplars-" + plan.Hex().substr(0, 16) + ".sealed"); }
+
+learning::ExemplarStore Vault::Load(const Digest& plan) const {
+  const Path path = FileOf(plan);
+  if (!files_.Exists(path)) return {};
+  const Bytes plain = ReadSealedFile(files_, path, LoadSealKey(files_, KeyFile()), learning::kMaxExemplarStoreBytes);
+  return learning::ExemplarStoreFromJson(AsText(plain));
+}
+
+void Vault::Save(const Digest& plan, const learning::ExemplarStore& store) const {
+  WriteSealedFile(files_, FileOf(plan), LoadSealKey(files_, KeyFile()), AsBytes(learning::ExemplarStoreToJson(store)));
+}
+
+}  // namespace hemafed::trainer

@@ -1,0 +1,36 @@
+// site_agent/trainer/vault.h
+// SPDX-License-Identifier: Apache-2.0
+//
+// Which of a lab's pictures rehearse, encrypted at rest: one sealed file for each plan (AES-256-GCM,
+// common/sealed_file.h) with a key that only the trainer can read. Pictures themselves stay where the lab keeps them;
+// the vault holds digests and order.
+//
+// Errors: kCorrupt for an altered file or a wrong key. Thread-safety: one thread.
+#pragma once
+
+#include <string>
+
+#include "common/file_system.h"
+#include "common/sha256.h"
+#include "learning/continual/exemplar_store.h"
+
+namespace hemafed::trainer {
+
+class Vault {
+ public:
+  // Makes the folder and the key if they are missing. `files` is borrowed.
+  Vault(FileSystem& files, Path folder);
+
+  // An empty store if nothing was kept for this plan yet.
+  [[nodiscard]] learning::ExemplarStore Load(const Digest& plan) const;
+  void Save(const Digest& plan, const learning::ExemplarStore& store) const;
+
+ private:
+  [[nodiscard]] Path FileOf(const Digest& plan) const;
+  [[nodiscard]] Path KeyFile() const { return folder_ / "vault.key"; }
+
+  FileSystem& files_;
+  Path folder_;
+};
+
+}  // namespace hemafed::trainer
