@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// hemafed-train: the picture side of a lab. Opens pictures, has no network.
+#include <poll.h>
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <iostream>
+
+#include "codec/site_settings.h"
+#include "common/error.h"
+#include "common/program.h"
+#include "common/stop_signal.h"
+#include "learning/data/synthetic/contact_sheet.h"
+#include "learning/data/synthetic/smear.h"
+#include "learning/models/model_file.h"
+#include "site_agent/trainer/job_runner.h"
+
+namespace hemafed::trainer {
+namespace {
+
+// A new job is noticed within this time; listing an empty folder costs some microseconds.
+constexpr int kLookMs = 20;
+// After a passing trouble (a model that the agent is just replacing).
+constexpr int kRetryMs = 500;
+
+struct Options {
+  std::string folder, out, hospital, architecture = "small_cnn", labels, plan, pictures, layout = "manifest";
+  std::uint32_t count = 60;
+  std::uint64_t seed = 1;
+};
+
+void Wait(int milliseconds) { (void)::poll(nullptr, 0, milliseconds); }
+
+void Serve(const Options& options) {
+  InstallStopSignals();
+  const Path root = options.folder;
+  SystemClock clock;
+  FileSystem& files = RealFileSystem();
+  JobRunner runner(files, clock, {root / "jobs"}, {root / "trainer"}, SiteSettings::Load(files, root / "site.toml"),
+                   {.stop = StopRequested, .print = [](const std::string& line) { std::cout << line << std::endl; }});
+  while (!StopRequested()) {
+    try {
+      if (!runner.RunNext()) Wait(kLookMs);
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::kInterrupted && StopRequested()) return;
+      if (error.code() != ErrorCode::kNotFound && error.code() != ErrorCode::kUnavailable) throw;
+      std::cerr << error.what() << "; trying again" << std::endl;
+      Wait(kRetryMs);
+    }
+  }
+}
+
+int Main(int argc, char** argv) {
+  CLI::App app{
+      "The picture side of a lab: imports pictures, trains, scores and keeps exemplars. It has no network and talks to\n"
+      "the agent only through the job folder (docs/job_folder.md). `hemafed-site up` starts it as it should be: isolated."};
+  app.footer("Examples:\n"
+             "  hemafed-train serve /srv/hemafed/munich\n"
+             "  hemafed-train smears build/smears --hospital matek-19\n\n" +
+             std::string(kExitCodeHelp));
+  app.require_subcommand(1);
+  app.set_version_flag("--version", std::string(kVersion));
+  Options options;
+
+  CLI::App* serve = app.add_subcommand("serve", "Run the jobs that appear in a lab's folder until told to stop");
+  serve->add_option("folder", options.folder, "The lab's folder, made by `hemafed-site join`")
+      ->required()
+      ->check(CLI::ExistingDirectory);
+
+  CLI::App* init = app.add_subcommand("init-weights", "Make initial weights from a seed; prints their digest for the plan");
+  init->add_option("file", options.out, "Safetensors file to write")->required();
+  init->add_option("--architecture", options.architecture, "A network that trains from scratch")->capture_default_str();
+  init->add_option("--seed", options.seed, "The same seed gives the same bytes everywhere")->capture_default_str();
+
+  CLI::App* smears = app.add_subcommand("smears", "Draw a hospital's synthetic smears, with manifest.csv, to try things without data");
+  smears->add_option("folder", options.out, "Folder to write")->required();
+  smears->add_option("--hospital", options.hospital, "Look of the pictures")
+      ->required()
+      ->check(CLI::IsMember(learning::HospitalNames()));
+  smears->add_option("--pictures", options.count, "Pictures of each class")->check(CLI::Range(4, 5000))->capture_default_str();
+  smears->add_option("--seed", options.seed, "The same seed draws the same cells")->capture_default_str();
+
+  CLI::App* sheet = app.add_subcommand("contact-sheet", "Draw what `smears` draws, of all hospitals, on one PNG");
+  sheet->add_option("file", options.out, "PNG file to write")->required();
+  sheet->add_option("--seed", options.seed, "As for smears")->capture_default_str();
+  CLI11_PARSE(app, argc, argv);
+
+  FileSystem& files = RealFileSystem();
+  if (*serve) {
+    Serve(options);
+  } else if (*init) {
+    const auto architecture = learning::ArchitectureFromName(options.architecture);
+    std::cout << learning::WriteInitialModel(files, options.out, architecture, options.seed).Hex() << "\n";
+  } else if (*smears) {
+    learning::WriteSyntheticHospital(files, options.out, learning::HospitalNamed(options.hospital), options.seed, options.count);
+  } else if (*sheet) {
+    learning::WriteContactSheet(files, options.out, options.seed);
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace hemafed::trainer
+
+int main(int argc, char** argv) {
+  return hemafed::RunProgram("hemafed-train", [&] { return hemafed::trainer::Main(argc, argv); });
+}
