@@ -1,0 +1,109 @@
+// codec/evaluation.h
+// SPDX-License-Identifier: Apache-2.0
+//
+// How well a model does, in integers: what a site reports about its test pictures, and what everybody derives from it.
+//
+// A site counts truth x prediction (ConfusionMatrix). What leaves the lab (EvaluationReport) shows a class's row only
+// if it has at least n_min pictures (plan, design 11.5). Smaller classes are pooled into one row; if the pool is below
+// n_min too it is withheld, and nothing but "fewer than n_min" is said. Accuracy counts what is reported.
+//
+// Errors: kInvalidInput, naming the field, for a malformed report; kConflict for a metric of an empty matrix.
+// Thread-safety: value types.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <vector>
+
+namespace hemafed {
+
+// Rows: true class; columns: predicted class.
+class ConfusionMatrix {
+ public:
+  explicit ConfusionMatrix(std::size_t classes);
+
+  // Classes beyond the matrix are an Error(kInternal).
+  void Add(std::size_t truth, std::size_t predicted, std::uint64_t pictures = 1);
+  [[nodiscard]] std::size_t classes() const { return classes_; }
+  [[nodiscard]] std::uint64_t At(std::size_t truth, std::size_t predicted) const;
+  // Pictures of one true class.
+  [[nodiscard]] std::uint64_t RowSum(std::size_t truth) const;
+
+ private:
+  std::size_t classes_;
+  std::vector<std::uint64_t> counts_;  // classes x classes, row-major.
+};
+
+class EvaluationReport {
+ public:
+  using Row = std::vector<std::uint64_t>;  // Pictures by predicted class.
+  struct Pool {
+    Row predicted;            // Pictures of all pooled classes by predicted class.
+    std::uint64_t right = 0;  // Those among them whose own class was predicted.
+    bool operator==(const Pool&) const = default;
+  };
+
+  // What may be said about the matrix; `min_pictures` is the plan's n_min.
+  [[nodiscard]] static EvaluationReport Of(const ConfusionMatrix& matrix, std::uint64_t min_pictures);
+
+  [[nodiscard]] std::size_t class_count() const { return rows_.size(); }
+  // By true class; nothing for a class that is pooled or withheld.
+  [[nodiscard]] const std::vector<std::optional<Row>>& rows() const { return rows_; }
+  [[nodiscard]] const std::optional<Pool>& pool() const { return pool_; }
+
+  // Pictures reported, and those of them predicted right.
+  [[nodiscard]] std::uint64_t Total() const;
+  [[nodiscard]] std::uint64_t Right() const;
+  // round_half_even(10^6 right / total); 0 if nothing is reported.
+  [[nodiscard]] std::uint64_t AccuracyMillionths() const;
+  // Whether every row and the pool have at least `min_pictures` pictures: what may leave a lab.
+  [[nodiscard]] bool Withholds(std::uint64_t min_pictures) const;
+
+  // {"matrix":[[counts] or null, ...],"pool":null or {"predicted":[counts],"right":count}}
+  [[nodiscard]] nlohmann::json ToJson() const;
+  // Bounds: kMaxClasses classes, kMaxPictures pictures in all (codec/plan.h).
+  [[nodiscard]] static EvaluationReport FromJson(const nlohmann::json& object);
+  bool operator==(const EvaluationReport&) const = default;
+
+ private:
+  std::vector<std::optional<Row>> rows_;
+  std::optional<Pool> pool_;
+};
+
+// a[t][j]: accuracy in millionths of the model after task t at the hospital of task j, for hospitals not yet learned
+// too. Every hospital has one task, so row t and column t belong together. Tasks count from 1 in the formulas; T is the
+// number of rows. Each figure is an exact sum of the millionths above it, divided once and rounded half to even, so
+// that anybody gets the same last digit from the published numbers.
+class AccuracyMatrix {
+ public:
+  // One report for each hospital, in the order of the tasks; all rows have the same length.
+  void AddRow(const std::vector<EvaluationReport>& hospitals);
+  void AddRow(const std::vector<std::uint64_t>& millionths);
+
+  [[nodiscard]] std::size_t rows() const { return rows_.size(); }
+  [[nodiscard]] std::uint64_t Millionths(std::size_t task, std::size_t hospital) const {
+    return rows_.at(task).at(hospital);
+  }
+
+  // A_T = (1/T) sum_{j<=T} a[T][j].  (De Lange et al., TPAMI 2022, call it ACC.)
+  [[nodiscard]] std::int64_t AverageAccuracyMillionths() const;
+  // (1/T) sum_t A_t with A_t = (1/t) sum_{j<=t} a[t][j], each A_t rounded first: the UACL paper's "Acc" as far as its
+  // table can be reconstructed.
+  [[nodiscard]] std::int64_t MeanOverStepsMillionths() const;
+  // (1/(T-1)) sum_{j<T} (a[j][j] - a[T][j]); 0 after the first task.  (De Lange et al., eq. of forgetting.)
+  [[nodiscard]] std::int64_t DeLangeForgettingMillionths() const;
+  // (1/(T-1)) sum_{t=2..T} (a[t-1][1] - a[t][1]): the first task's drop per step, which the UACL table seems to show; 0
+  // after the first task.
+  [[nodiscard]] std::int64_t FirstTaskDropMillionths() const;
+
+ private:
+  // Rows so far; throws kConflict if there are none.
+  [[nodiscard]] std::size_t Tasks() const;
+  // A_t, t counting from 0.
+  [[nodiscard]] std::int64_t AverageAfter(std::size_t task) const;
+
+  std::vector<std::vector<std::uint64_t>> rows_;
+};
+
+}  // namespace hemafed
