@@ -18,6 +18,21 @@ namespace {
 constexpr const char* kCurrent = "current.safetensors";
 constexpr const char* kNext = "next.safetensors";
 
+// Sum of q^2 of an update in canonical form.
+UInt128 SquaredNormOf(const ReadableFile& raw) {
+  UInt128 sum = 0;
+  Bytes buffer(std::size_t{1} << 18);
+  for (std::uint64_t offset = 0;;) {
+    const std::size_t got = raw.ReadAt(offset, buffer);
+    if (got == 0) return sum;
+    for (std::size_t i = 0; i + 4 <= got; i += 4) {
+      const std::int64_t q = LoadLittleEndian<std::int32_t>(buffer.data() + i);
+      sum += static_cast<std::uint64_t>(q * q);
+    }
+    offset += got;
+  }
+}
+
 }  // namespace
 
 Replay::Replay(FileSystem& files, Path scratch, ObjectPath object)
@@ -67,7 +82,7 @@ void Replay::CheckUpdate(const FederationState& state, const StatementEntry& ent
     throw Error(ErrorCode::kRefused, "update of " + entry.site + ": its tensors are not those of the base model");
   }
   const auto raw = files_.OpenForRead(object_(report.values));
-  if (!WithinNormBound(SquaredNorm(*raw), state.plan().aggregation.norm_bound)) {
+  if (!WithinNormBound(SquaredNormOf(*raw), state.plan().aggregation.norm_bound)) {
     throw Error(ErrorCode::kRefused, "update of " + entry.site + ": over the plan's norm bound, yet it was taken");
   }
 }

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "codec/aggregate.h"
+#include "codec/integer_weights.h"
 #include "common/error.h"
 #include "protocol/federation/signing.h"
 

@@ -33,6 +33,7 @@ std::string_view StatementContextName(StatementContext context) noexcept {
     case StatementContext::kCommitment: return "commitment";
     case StatementContext::kUpdate: return "update";
     case StatementContext::kAcknowledgement: return "acknowledgement";
+    case StatementContext::kExemplars: return "exemplars";
     case StatementContext::kEvaluation: return "evaluation";
   }
   return "unknown";

@@ -37,6 +37,7 @@ enum class StatementContext : std::uint8_t {
   kCommitment,       // Counts that a lab commits to when a task opens.
   kUpdate,           // The manifest of an update.
   kAcknowledgement,  // The digest of the model that a lab received.
+  kExemplars,        // What a lab keeps for rehearsal after a task.
   kEvaluation,       // A lab's evaluation report.
 };
 
