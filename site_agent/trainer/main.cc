@@ -53,12 +53,15 @@ void Serve(const Options& options) {
 
 int Main(int argc, char** argv) {
   CLI::App app{
-      "The picture side of a lab: imports pictures, trains, scores and keeps exemplars. It has no network and talks to\n"
-      "the agent only through the job folder (docs/job_folder.md). `hemafed-site up` starts it as it should be: isolated."};
-  app.footer("Examples:\n"
-             "  hemafed-train serve /srv/hemafed/munich\n"
-             "  hemafed-train smears build/smears --hospital matek-19\n\n" +
-             std::string(kExitCodeHelp));
+      "The picture side of a lab: imports pictures, trains, scores and keeps exemplars. It has no network and talks "
+      "to\n"
+      "the agent only through the job folder (docs/job_folder.md). `hemafed-site up` starts it as it should be: "
+      "isolated."};
+  app.footer(
+      "Examples:\n"
+      "  hemafed-train serve /srv/hemafed/munich\n"
+      "  hemafed-train smears build/smears --hospital matek-19\n\n" +
+      std::string(kExitCodeHelp));
   app.require_subcommand(1);
   app.set_version_flag("--version", std::string(kVersion));
   Options options;
@@ -68,17 +71,21 @@ int Main(int argc, char** argv) {
       ->required()
       ->check(CLI::ExistingDirectory);
 
-  CLI::App* init = app.add_subcommand("init-weights", "Make initial weights from a seed; prints their digest for the plan");
+  CLI::App* init =
+      app.add_subcommand("init-weights", "Make initial weights from a seed; prints their digest for the plan");
   init->add_option("file", options.out, "Safetensors file to write")->required();
   init->add_option("--architecture", options.architecture, "A network that trains from scratch")->capture_default_str();
   init->add_option("--seed", options.seed, "The same seed gives the same bytes everywhere")->capture_default_str();
 
-  CLI::App* smears = app.add_subcommand("smears", "Draw a hospital's synthetic smears, with manifest.csv, to try things without data");
+  CLI::App* smears =
+      app.add_subcommand("smears", "Draw a hospital's synthetic smears, with manifest.csv, to try things without data");
   smears->add_option("folder", options.out, "Folder to write")->required();
   smears->add_option("--hospital", options.hospital, "Look of the pictures")
       ->required()
       ->check(CLI::IsMember(learning::HospitalNames()));
-  smears->add_option("--pictures", options.count, "Pictures of each class")->check(CLI::Range(4, 5000))->capture_default_str();
+  smears->add_option("--pictures", options.count, "Pictures of each class")
+      ->check(CLI::Range(4, 5000))
+      ->capture_default_str();
   smears->add_option("--seed", options.seed, "The same seed draws the same cells")->capture_default_str();
 
   CLI::App* sheet = app.add_subcommand("contact-sheet", "Draw what `smears` draws, of all hospitals, on one PNG");
@@ -93,7 +100,8 @@ int Main(int argc, char** argv) {
     const auto architecture = learning::ArchitectureFromName(options.architecture);
     std::cout << learning::WriteInitialModel(files, options.out, architecture, options.seed).Hex() << "\n";
   } else if (*smears) {
-    learning::WriteSyntheticHospital(files, options.out, learning::HospitalNamed(options.hospital), options.seed, options.count);
+    learning::WriteSyntheticHospital(files, options.out, learning::HospitalNamed(options.hospital), options.seed,
+                                     options.count);
   } else if (*sheet) {
     learning::WriteContactSheet(files, options.out, options.seed);
   }
