@@ -8,8 +8,6 @@
 #pragma once
 
 #include <cmath>
-#include <cstdint>
-#include <string>
 
 namespace hemafed {
 
@@ -19,7 +17,8 @@ __extension__ typedef unsigned __int128 UInt128;
 // The integer nearest to x; of two equally near ones the even one. x must be finite.
 [[nodiscard]] inline double RoundHalfEven(double x) noexcept {
   const double below = std::floor(x);
-  const double rest = x - below;  // Exact: both are multiples of x's last digit, and it is below 1.
+  // Exact, except between -1/2 and 0, where it may round to 1/2 or 1: both lead to 0, as they should.
+  const double rest = x - below;
   if (rest < 0.5) return below;
   if (rest > 0.5) return below + 1;
   return std::fmod(below, 2) == 0 ? below : below + 1;
@@ -37,8 +36,5 @@ __extension__ typedef unsigned __int128 UInt128;
   if (twice > denominator || (twice == denominator && quotient % 2 != 0)) ++quotient;
   return quotient;
 }
-
-// Decimal digits.
-[[nodiscard]] std::string ToText(UInt128 value);
 
 }  // namespace hemafed

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "codec/update.h"
+
+#include <cmath>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "common/error.h"
+
+namespace hemafed {
+
+namespace {
+
+// A wider grid than 2^-30 would leave int32 a range of +-2 for a whole weight's change.
+constexpr int kMaxGridBits = 30;
+
+}  // namespace
+
+std::uint64_t TensorSpec::ValueCount() const {
+  std::uint64_t count = 1;
+  for (const std::int64_t size : shape) count *= static_cast<std::uint64_t>(size);
+  return count;
+}
+
+std::uint64_t UpdateLayout::ValueCount() const {
+  std::uint64_t count = 0;
+  for (const TensorSpec& tensor : tensors) count += tensor.ValueCount();
+  return count;
+}
+
+Digest UpdateLayout::Hash() const {
+  nlohmann::json list = nlohmann::json::array();
+  for (const TensorSpec& tensor : tensors) list.push_back(nlohmann::json::array({tensor.name, tensor.shape}));
+  return Sha256Of(list.dump());
+}
+
+bool IsNormalisationBuffer(std::string_view tensor) {
+  return tensor.ends_with(".running_mean") || tensor.ends_with(".running_var") ||
+         tensor.ends_with(".num_batches_tracked");
+}
+
+UpdateLayout LayoutOfModel(const SafetensorsReader& model) {
+  UpdateLayout layout;
+  for (const TensorInfo& tensor : model.tensors()) {
+    if (tensor.dtype != DType::kF32 || IsNormalisationBuffer(tensor.name)) continue;
+    layout.tensors.push_back({tensor.name, tensor.shape});
+  }
+  return layout;
+}
+
+void QuantizeDelta(std::string_view tensor, std::span<const float> local, std::span<const float> base,
+                   std::span<float> residual, std::span<std::int32_t> out, int grid_bits) {
+  if (base.size() != local.size() || residual.size() != local.size() || out.size() != local.size() || grid_bits < 0 ||
+      grid_bits > kMaxGridBits) {
+    throw Error(ErrorCode::kInternal, "QuantizeDelta: the lengths for " + std::string(tensor) + " differ");
+  }
+  const double scale = std::ldexp(1.0, grid_bits);
+  const double grid = std::ldexp(1.0, -grid_bits);
+  constexpr double kLowest = std::numeric_limits<std::int32_t>::min();
+  constexpr double kHighest = std::numeric_limits<std::int32_t>::max();
+  for (std::size_t i = 0; i < local.size(); ++i) {
+    const double delta =
+        static_cast<double>(local[i]) - static_cast<double>(base[i]) + static_cast<double>(residual[i]);
+    const double q = std::isfinite(delta) ? RoundHalfEven(delta * scale) : std::numeric_limits<double>::quiet_NaN();
+    if (!(q >= kLowest && q <= kHighest)) {
+      throw Error(ErrorCode::kInvalidInput, "the update of tensor " + std::string(tensor) + " at index " +
+                                                std::to_string(i) + " is " + std::to_string(delta) +
+                                                ": not a number, or too large for the grid; train with a smaller step");
+    }
+    out[i] = static_cast<std::int32_t>(q);
+    residual[i] = static_cast<float>(delta - q * grid);
+  }
+}
+
+bool WithinNormBound(UInt128 squared_norm, double bound, int grid_bits) {
+  if (!std::isfinite(bound) || bound < 0) {
+    throw Error(ErrorCode::kInvalidInput, "the norm bound is not a finite number of at least 0");
+  }
+  if (bound == 0) return squared_norm == 0;
+  // bound = mantissa * 2^exponent with a mantissa of 53 bits, so sqrt(S) * 2^-g <= bound is S <= mantissa^2 * 2^shift.
+  int exponent = 0;
+  const double fraction = std::frexp(bound, &exponent);
+  const auto mantissa = static_cast<UInt128>(std::ldexp(fraction, 53));
+  const UInt128 square = mantissa * mantissa;
+  const int shift = 2 * (exponent - 53) + 2 * grid_bits;
+  if (shift <= -128) return squared_norm == 0;
+  if (shift < 0) return squared_norm <= square >> -shift;  // Of integers, S <= x is S <= floor(x).
+  const UInt128 largest = ~static_cast<UInt128>(0);
+  if (shift >= 128 || square > largest >> shift) return true;  // The square is beyond any sum of 128 bits.
+  return squared_norm <= square << shift;
+}
+
+double NormOf(UInt128 squared_norm, int grid_bits) {
+  return std::ldexp(std::sqrt(static_cast<double>(squared_norm)), -grid_bits);
+}
+
+}  // namespace hemafed
