@@ -1,0 +1,222 @@
+// tests/protocol/federation/consortium_fixture.h
+// SPDX-License-Identifier: Apache-2.0
+//
+// A consortium in memory with fixed keys: operator, log and labs, and a small plan over two hospitals. Makes the
+// entries of a whole run, so that tests can take a good one and break exactly one thing.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "protocol/federation/federation_state.h"
+#include "protocol/federation/signing.h"
+
+namespace hemafed::testing_support {
+
+inline Ed25519KeyPair KeyNumber(std::uint8_t number) {
+  std::array<std::uint8_t, 32> seed{};
+  seed.fill(number);
+  return Ed25519KeyPair::FromSeed(seed);
+}
+
+struct Lab {
+  LabIdentity identity;
+  Ed25519KeyPair key;
+};
+
+inline Lab MakeLab(const std::string& slot, std::uint8_t number) {
+  Ed25519KeyPair key = KeyNumber(number);
+  return {.identity = {.slot = slot,
+                       .curve_key = Bytes(32, number),
+                       .statement_key = key.PublicKey(),
+                       .witness_key = KeyNumber(static_cast<std::uint8_t>(number + 100)).PublicKey()},
+          .key = key};
+}
+
+// Two hospitals, `first` then `second`, with two rounds each; two classes.
+inline std::string SmallPlanText(const Digest& weights, const std::string& policy = "federated") {
+  const bool rehearses = policy == "federated";
+  return R"(format = 1
+name = "test"
+seed = 7
+classes = ["basophil", "monocyte"]
+[model]
+architecture = "small_cnn"
+normalisation = "group_ws"
+input = 64
+dropout = 0.2
+weights = ")" +
+         weights.Hex() + R"("
+[training]
+steps = 2
+batch = 4
+learning_rate = 0.01
+schedule = "constant"
+momentum = 0.9
+nesterov = true
+weight_decay = 0.0
+clip_norm = 5.0
+sampling = "uniform"
+train_affine = true
+threads = 1
+[augmentation]
+flips = true
+rotation = "quarter"
+brightness = 0.1
+contrast = 0.1
+saturation = 0.1
+hue = 0.02
+zoom = 0.0
+shift = 0.0
+blur = 0.0
+[rehearsal]
+policy = ")" +
+         policy + "\"\n" +
+         (rehearses ? "gamma = 1.0\nexemplars = 4\npasses = 10\nherding = \"normalised\"\n" : "gamma = 0.0\n") +
+         R"([aggregation]
+rule = "mean"
+norm_bound = 100.0
+max_share = 0.5
+[privacy]
+min_pictures = 10
+[[task]]
+site = "first"
+rounds = 2
+[[task]]
+site = "second"
+rounds = 2
+)";
+}
+
+struct ConsortiumFixture {
+  Ed25519KeyPair operator_key = KeyNumber(1);
+  Ed25519KeyPair log_key = KeyNumber(2);
+  std::map<std::string, Lab> labs{{"first", MakeLab("first", 11)}, {"second", MakeLab("second", 12)}};
+  Digest weights = Sha256Of("weights");
+  std::string plan_text = SmallPlanText(weights);
+  Digest plan = Sha256Of(plan_text);
+
+  FederationState NewState() const {
+    return FederationState([text = plan_text](const Digest&) { return text; });
+  }
+
+  ConsortiumEntry Founding() const {
+    return {.name = "test",
+            .operator_key = operator_key.PublicKey(),
+            .log_key = log_key.PublicKey(),
+            .server_key = Bytes(32, 9)};
+  }
+  RosterEntry Joins(const std::string& slot) const {
+    const Lab& lab = labs.at(slot);
+    RosterEntry entry{.joins = true, .lab = lab.identity, .lab_signature = SignLabIdentity(lab.key, lab.identity)};
+    SignOperatorRoster(operator_key, entry);
+    return entry;
+  }
+  PlanEntry Plans() const { return {.plan = plan, .operator_signature = SignOperatorPlan(operator_key, plan)}; }
+
+  StatementEntry Says(const std::string& site, SiteStatement statement) const {
+    const Ed25519Signature signature = SignSiteStatement(labs.at(site).key, plan, statement);
+    return {.site = site, .statement = std::move(statement), .signature = signature};
+  }
+  // A statement about the state's current task, round and model.
+  StatementEntry Says(const FederationState& state, const std::string& site, StatementKind kind,
+                      nlohmann::json body) const {
+    const bool in_round = kind == StatementKind::kUpdate || kind == StatementKind::kAcknowledgement;
+    return Says(site, {.kind = kind,
+                       .task = state.task(),
+                       .round = in_round ? state.round() : 0,
+                       .subject = state.model(),
+                       .body = std::move(body)});
+  }
+
+  static UpdateReport Update(const FederationState& state, const std::string& site) {
+    UpdateReport report;
+    report.values = Sha256Of("update of " + site + std::to_string(state.task()) + "." + std::to_string(state.round()));
+    report.layout = Sha256Of("layout");
+    report.file = Sha256Of("file of " + site);
+    report.file_bytes = 100;
+    report.teacher = state.plan().rehearsal.gamma > 0 ? state.teacher() : std::nullopt;
+    report.gamma_millionths = 1'000'000;
+    report.pictures = state.commitments().at(site).pictures;
+    report.classes = {20, std::nullopt};
+    report.steps = state.plan().training.steps;
+    return report;
+  }
+  static EvaluationReport Scores(std::uint64_t right, std::uint64_t wrong) {
+    ConfusionMatrix matrix(2);
+    matrix.Add(0, 0, right);
+    matrix.Add(0, 1, wrong);
+    matrix.Add(1, 1, 20);
+    return EvaluationReport::Of(matrix, 10);
+  }
+
+  // What is due next, with plausible content: the coordinator's entry or the first missing statement.
+  EntryBody Next(const FederationState& state) const {
+    switch (state.phase()) {
+      case Phase::kNoPlan: return Plans();
+      case Phase::kBetweenTasks: {
+        if (state.task() == state.plan().tasks.size()) return state.ExpectedPlanClosed();
+        TaskOpenedEntry entry{.task = state.task(), .base = state.task() == 0 ? Sha256Of("grown") : state.model()};
+        if (state.task() > 0) entry.teacher = state.model();
+        entry.participants = state.plan().Participants(state.task());
+        return entry;
+      }
+      case Phase::kCommitting:
+        for (const std::string& site : state.participants()) {
+          if (state.commitments().contains(site)) continue;
+          const std::uint64_t pictures = site == state.participants().front() ? 50 : 8;
+          return Says(state, site, StatementKind::kCommitment,
+                      CommitmentReport{.pictures = pictures, .classes = {30, std::nullopt}}.ToJson());
+        }
+        break;
+      case Phase::kBetweenRounds: return RoundOpenedEntry{state.task(), state.round(), state.model()};
+      case Phase::kRoundOpen:
+        for (const std::string& site : state.participants()) {
+          if (!state.updates().contains(site) && !state.refused().contains(site)) {
+            return Says(state, site, StatementKind::kUpdate, Update(state, site).ToJson());
+          }
+        }
+        return RoundClosedEntry{.task = state.task(),
+                                .round = state.round(),
+                                .weights = state.RoundWeights(),
+                                .step = Sha256Of("step"),
+                                .model = Sha256Of("model " + std::to_string(state.entries()))};
+      case Phase::kAcknowledging:
+        for (const std::string& site : state.participants()) {
+          if (!state.acknowledged().contains(site)) {
+            return Says(state, site, StatementKind::kAcknowledgement, nlohmann::json::object());
+          }
+        }
+        break;
+      case Phase::kEvaluating:
+        if (state.exemplars_pending()) {
+          return Says(
+              state, state.participants().front(), StatementKind::kExemplars,
+              ExemplarReport{.kept = 8, .classes = {std::nullopt, std::nullopt}, .list = Sha256Of("list")}.ToJson());
+        }
+        for (const std::string& site : state.plan().Sites()) {
+          if (!state.evaluations().contains(site)) {
+            return Says(state, site, StatementKind::kEvaluation, Scores(15, 5).ToJson());
+          }
+        }
+        return TaskClosedEntry{state.task(), state.model(), state.ExpectedColumn()};
+      case Phase::kClosed: break;
+    }
+    throw Error(ErrorCode::kInternal, "nothing is due");
+  }
+
+  // Founding, both labs, plan.
+  std::vector<Entry> Opening() const {
+    return {{1, Founding()}, {2, Joins("first")}, {3, Joins("second")}, {4, Plans()}};
+  }
+  // Applies the opening, then what is due until the state is in `phase` of `task` (or closed).
+  FederationState StateIn(Phase phase, std::uint32_t task = 0) const {
+    FederationState state = NewState();
+    for (const Entry& entry : Opening()) state.Apply(entry);
+    while (state.phase() != phase || state.task() != task) state.Apply({5, Next(state)});
+    return state;
+  }
+};
+
+}  // namespace hemafed::testing_support

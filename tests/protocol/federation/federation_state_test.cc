@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "protocol/federation/federation_state.h"
+
+#include <gtest/gtest.h>
+
+#include "protocol/federation/assignment.h"
+#include "tests/expect_error.h"
+#include "tests/protocol/federation/consortium_fixture.h"
+
+namespace hemafed {
+namespace {
+
+using testing_support::ConsortiumFixture;
+using testing_support::KeyNumber;
+using testing_support::MakeLab;
+
+TEST(FederationState, AWholePlanRunsFromFoundingToClosedAndReadsBackFromItsTexts) {
+  const ConsortiumFixture fixture;
+  FederationState state = fixture.NewState();
+  std::vector<std::string> log;
+  const auto append = [&](const Entry& entry) {
+    state.Apply(entry);
+    log.push_back(EntryToText(entry));
+  };
+  for (const Entry& entry : fixture.Opening()) append(entry);
+  while (state.phase() != Phase::kClosed) append({6, fixture.Next(state)});
+  EXPECT_EQ(state.matrix().rows(), 2u);
+  // 15 of 20 and 20 of 20 right at each hospital after each task.
+  EXPECT_EQ(state.ExpectedPlanClosed().average_accuracy_millionths, 875'000);
+
+  FederationState again = fixture.NewState();
+  for (const std::string& text : log) again.Apply(ParseEntry(text));
+  EXPECT_EQ(again.phase(), Phase::kClosed);
+  EXPECT_EQ(again.model(), state.model());
+  EXPECT_EQ(again.entries(), log.size());
+}
+
+TEST(FederationState, RehearsingSitesTakePartFromTheSecondTaskOn) {
+  const ConsortiumFixture fixture;
+  EXPECT_EQ(fixture.StateIn(Phase::kCommitting, 0).participants(), (std::vector<std::string>{"first"}));
+  EXPECT_EQ(fixture.StateIn(Phase::kCommitting, 1).participants(), (std::vector<std::string>{"second", "first"}));
+}
+
+TEST(FederationState, SequentialPlansHaveNeitherTeacherNorExemplars) {
+  ConsortiumFixture fixture;
+  fixture.plan_text = testing_support::SmallPlanText(fixture.weights, "none");
+  fixture.plan = Sha256Of(fixture.plan_text);
+  const FederationState state = fixture.StateIn(Phase::kRoundOpen, 1);
+  EXPECT_EQ(state.participants(), (std::vector<std::string>{"second"}));
+  EXPECT_FALSE(AssignmentFor(state, "second").job->teacher.has_value());
+  EXPECT_FALSE(fixture.StateIn(Phase::kEvaluating, 0).exemplars_pending());
+}
+
+TEST(FederationState, EveryEntryOutOfItsPhaseIsRefusedAndChangesNothing) {
+  const ConsortiumFixture fixture;
+  // One good entry of each phase, offered in every other phase.
+  std::vector<std::pair<Phase, EntryBody>> good;
+  for (const Phase phase : {Phase::kBetweenTasks, Phase::kCommitting, Phase::kBetweenRounds, Phase::kRoundOpen,
+                            Phase::kAcknowledging, Phase::kEvaluating}) {
+    good.emplace_back(phase, fixture.Next(fixture.StateIn(phase)));
+  }
+  for (const auto& [where, unused] : good) {
+    FederationState state = fixture.StateIn(where);
+    const std::uint64_t entries = state.entries();
+    for (const auto& [phase, body] : good) {
+      if (phase == where) continue;
+      EXPECT_THROW(state.Apply({7, body}), Error) << EntryTypeName(body) << " while " << PhaseName(where);
+    }
+    EXPECT_EQ(state.entries(), entries);
+    EXPECT_EQ(state.phase(), where);
+    EXPECT_NO_THROW(state.Apply({7, fixture.Next(state)}));
+  }
+}
+
+TEST(FederationState, TheFirstEntryAndOnlyTheFirstFoundsTheConsortium) {
+  const ConsortiumFixture fixture;
+  FederationState state = fixture.NewState();
+  EXPECT_ERROR(ErrorCode::kConflict, "first entry", state.Apply({1, fixture.Joins("first")}));
+  state.Apply({1, fixture.Founding()});
+  EXPECT_ERROR(ErrorCode::kConflict, "first entry", state.Apply({1, fixture.Founding()}));
+}
+
+TEST(FederationState, RosterChangesNeedTheOperatorAndTheLab) {
+  const ConsortiumFixture fixture;
+  FederationState state = fixture.NewState();
+  state.Apply({1, fixture.Founding()});
+
+  RosterEntry forged = fixture.Joins("first");
+  SignOperatorRoster(KeyNumber(66), forged);
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "not signed by the operator", state.Apply({2, forged}));
+
+  RosterEntry stolen = fixture.Joins("first");
+  stolen.lab_signature = SignLabIdentity(KeyNumber(66), stolen.lab);
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "did not sign its own identity", state.Apply({2, stolen}));
+
+  state.Apply({2, fixture.Joins("first")});
+  EXPECT_ERROR(ErrorCode::kConflict, "taken", state.Apply({3, fixture.Joins("first")}));
+
+  testing_support::Lab twin = MakeLab("third", 13);
+  twin.identity.curve_key = fixture.labs.at("first").identity.curve_key;
+  RosterEntry shared{.joins = true, .lab = twin.identity, .lab_signature = SignLabIdentity(twin.key, twin.identity)};
+  SignOperatorRoster(fixture.operator_key, shared);
+  EXPECT_ERROR(ErrorCode::kRefused, "uses a key of lab first", state.Apply({3, shared}));
+}
+
+TEST(FederationState, ARevokedLabCannotSpeak) {
+  const ConsortiumFixture fixture;
+  FederationState state = fixture.StateIn(Phase::kRoundOpen);
+  const EntryBody update = fixture.Next(state);
+  RosterEntry revoked{.joins = false, .lab = fixture.labs.at("first").identity};
+  SignOperatorRoster(fixture.operator_key, revoked);
+  state.Apply({8, revoked});
+  EXPECT_ERROR(ErrorCode::kRefused, "not in the roster", state.Apply({9, update}));
+}
+
+TEST(FederationState, APlanNeedsTheOperatorsSignatureAndItsOwnBytes) {
+  const ConsortiumFixture fixture;
+  FederationState state = fixture.NewState();
+  state.Apply({1, fixture.Founding()});
+  PlanEntry forged = fixture.Plans();
+  forged.operator_signature = SignOperatorPlan(KeyNumber(66), fixture.plan);
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "not signed by the operator", state.Apply({2, forged}));
+
+  FederationState swapped([](const Digest&) { return "format = 1\n"; });
+  swapped.Apply({1, fixture.Founding()});
+  EXPECT_ERROR(ErrorCode::kCorrupt, "another digest", swapped.Apply({2, fixture.Plans()}));
+  EXPECT_FALSE(swapped.has_plan());
+}
+
+TEST(FederationState, ATaskWaitsForEveryLabOfThePlan) {
+  const ConsortiumFixture fixture;
+  FederationState state = fixture.NewState();
+  for (const Entry& entry :
+       {Entry{1, fixture.Founding()}, Entry{2, fixture.Joins("first")}, Entry{3, fixture.Plans()}}) {
+    state.Apply(entry);
+  }
+  EXPECT_ERROR(ErrorCode::kConflict, "every site of the plan", state.Apply({4, fixture.Next(state)}));
+}
+
+TEST(FederationState, SignaturesHoldForOneSiteRoundAndModelOnly) {
+  const ConsortiumFixture fixture;
+  FederationState state = fixture.StateIn(Phase::kRoundOpen, 1);
+  const auto good = std::get<StatementEntry>(fixture.Next(state));
+
+  StatementEntry other_site = good;
+  other_site.site = "first";
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "not signed by the lab's statement key", state.Apply({9, other_site}));
+  StatementEntry other_body = good;
+  other_body.statement.body["pictures"] = 1;
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "not signed", state.Apply({9, other_body}));
+
+  SiteStatement late = good.statement;
+  late.round = 1;
+  EXPECT_ERROR(ErrorCode::kConflict, "another task or round", state.Apply({9, fixture.Says(good.site, late)}));
+  SiteStatement elsewhere = good.statement;
+  elsewhere.subject = Sha256Of("another model");
+  EXPECT_ERROR(ErrorCode::kRefused, "another model", state.Apply({9, fixture.Says(good.site, elsewhere)}));
+}
+
+TEST(FederationState, UpdatesKeepToCommitmentTeacherAndSteps) {
+  const ConsortiumFixture fixture;
+  const FederationState state = fixture.StateIn(Phase::kRoundOpen, 1);
+  const auto says = [&](const UpdateReport& report) {
+    const StatementEntry entry = fixture.Says(state, "second", StatementKind::kUpdate, report.ToJson());
+    state.Check(Entry{9, entry});
+  };
+  UpdateReport report = ConsortiumFixture::Update(state, "second");
+  EXPECT_NO_THROW(says(report));
+  report.pictures = 51;
+  EXPECT_ERROR(ErrorCode::kRefused, "more pictures than it committed to", says(report));
+  report = ConsortiumFixture::Update(state, "second");
+  report.teacher = Sha256Of("another teacher");
+  EXPECT_ERROR(ErrorCode::kRefused, "another teacher", says(report));
+  report = ConsortiumFixture::Update(state, "second");
+  report.steps = 3;
+  EXPECT_ERROR(ErrorCode::kRefused, "number of steps", says(report));
+}
+
+TEST(FederationState, ASiteAnswersOnceAndARefusalCountsAsItsAnswer) {
+  const ConsortiumFixture fixture;
+  FederationState state = fixture.StateIn(Phase::kRoundOpen, 1);
+  const RefusedEntry refusal{
+      .site = "second", .task = 1, .round = 0, .update = Sha256Of("u"), .reason = "over the norm bound"};
+  state.Apply({9, refusal});
+  EXPECT_ERROR(ErrorCode::kConflict, "does not belong", state.Apply({9, refusal}));
+  EXPECT_ERROR(ErrorCode::kConflict, "already answered",
+               state.Apply({9, fixture.Says(state, "second", StatementKind::kUpdate,
+                                            ConsortiumFixture::Update(state, "second").ToJson())}));
+  state.Apply({9, fixture.Next(state)});
+  // The whole weight goes to the one accepted update.
+  EXPECT_EQ(state.RoundWeights(), (std::vector<std::pair<std::string, std::uint32_t>>{{"first", 1u << 15}}));
+  EXPECT_FALSE(state.carries_residual("second"));
+  EXPECT_TRUE(state.carries_residual("first"));
+}
+
+TEST(FederationState, ClosingEntriesMustSayWhatTheLogGives) {
+  const ConsortiumFixture fixture;
+  FederationState state = fixture.StateIn(Phase::kRoundOpen, 1);
+  while (state.updates().size() < 2) state.Apply({9, fixture.Next(state)});
+  auto closed = std::get<RoundClosedEntry>(fixture.Next(state));
+  closed.weights[0].second -= 1;
+  closed.weights[1].second += 1;
+  EXPECT_ERROR(ErrorCode::kRefused, "weights", state.Apply({9, closed}));
+
+  FederationState evaluating = fixture.StateIn(Phase::kEvaluating, 1);
+  while (evaluating.evaluations().size() < 2) evaluating.Apply({9, fixture.Next(evaluating)});
+  auto task_closed = std::get<TaskClosedEntry>(fixture.Next(evaluating));
+  task_closed.accuracy_millionths[0] += 1;
+  EXPECT_ERROR(ErrorCode::kRefused, "accuracies", evaluating.Apply({9, task_closed}));
+
+  FederationState finished = fixture.StateIn(Phase::kBetweenTasks, 2);
+  auto plan_closed = finished.ExpectedPlanClosed();
+  plan_closed.average_accuracy_millionths += 1;
+  EXPECT_ERROR(ErrorCode::kRefused, "metrics", finished.Apply({9, plan_closed}));
+}
+
+TEST(AssignmentFor, FollowsTheStateAndSurvivesItsText) {
+  const ConsortiumFixture fixture;
+  const auto check = [&](Phase phase, std::uint32_t task, const std::string& site, Action action) {
+    const Assignment assignment = AssignmentFor(fixture.StateIn(phase, task), site);
+    EXPECT_EQ(assignment.action, action) << PhaseName(phase) << " " << site;
+    const Assignment again = Assignment::FromText(assignment.ToText());
+    EXPECT_EQ(again.ToText(), assignment.ToText());
+    return again;
+  };
+  check(Phase::kBetweenTasks, 0, "first", Action::kWait);
+  EXPECT_EQ(check(Phase::kCommitting, 0, "first", Action::kRunJob).job->kind, JobKind::kCommit);
+  check(Phase::kCommitting, 0, "second", Action::kWait);
+  const Assignment training = check(Phase::kRoundOpen, 1, "first", Action::kRunJob);
+  EXPECT_TRUE(training.job->rehearsing);
+  EXPECT_TRUE(training.job->teacher.has_value());
+  EXPECT_EQ(training.Objects().size(), 3u);
+  check(Phase::kAcknowledging, 0, "first", Action::kAcknowledge);
+  EXPECT_EQ(check(Phase::kEvaluating, 0, "first", Action::kRunJob).job->kind, JobKind::kSelect);
+  EXPECT_EQ(check(Phase::kEvaluating, 0, "second", Action::kRunJob).job->kind, JobKind::kEvaluate);
+  check(Phase::kClosed, 2, "second", Action::kFinished);
+  EXPECT_EQ(AssignmentFor(fixture.StateIn(Phase::kRoundOpen), "stranger").action, Action::kWait);
+}
+
+TEST(Assignment, RefusesTextsThatDoNotFitTogether) {
+  const ConsortiumFixture fixture;
+  const std::string good = AssignmentFor(fixture.StateIn(Phase::kRoundOpen), "first").ToText();
+  auto broken = nlohmann::json::parse(good);
+  broken["action"] = "dance";
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "action", (void)Assignment::FromText(broken.dump()));
+  broken = nlohmann::json::parse(good);
+  broken["job"] = nullptr;
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "job", (void)Assignment::FromText(broken.dump()));
+  broken = nlohmann::json::parse(good);
+  broken["plan_signature"] = nullptr;
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "plan", (void)Assignment::FromText(broken.dump()));
+  broken = nlohmann::json::parse(good);
+  broken["extra"] = 1;
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "extra", (void)Assignment::FromText(broken.dump()));
+}
+
+TEST(ParseEntry, RefusesEveryTextThatIsNotTheCanonicalFormOfAKnownEntry) {
+  const ConsortiumFixture fixture;
+  const std::string good = EntryToText({1, fixture.Joins("first")});
+  EXPECT_EQ(EntryToText(ParseEntry(good)), good);
+  EXPECT_THROW((void)ParseEntry(good + " "), Error);
+  EXPECT_THROW((void)ParseEntry("{}"), Error);
+  auto entry = nlohmann::json::parse(good);
+  entry["type"] = "unknown";
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "type of entry", (void)ParseEntry(entry.dump()));
+  entry = nlohmann::json::parse(good);
+  entry["lab"]["slot"] = "No Plain Name";
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "plain name", (void)ParseEntry(entry.dump()));
+}
+
+}  // namespace
+}  // namespace hemafed
