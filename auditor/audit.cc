@@ -55,7 +55,11 @@ AuditResult Audit(FileSystem& files, const Trust& trust, const AuditOptions& opt
     // The finding is set.
   }
   if (replay) result.aggregates = replay->rounds();
-  if (state.has_plan()) result.model = state.model();
+  if (state.has_plan()) {
+    result.model = state.model();
+    result.sites = state.plan().Sites();
+    result.matrix = state.matrix();
+  }
   result.closed = state.phase() == Phase::kClosed;
   return result;
 }

@@ -18,6 +18,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "auditor/trust.h"
 #include "common/file_system.h"
@@ -37,6 +38,8 @@ struct AuditResult {
   std::uint64_t aggregates = 0;    // Rounds computed again.
   Digest model;                    // The last model that the audit reached.
   bool closed = false;             // The plan was run to its end.
+  std::vector<std::string> sites;  // Hospitals in the order of their tasks.
+  AccuracyMatrix matrix;           // One row for each closed task, from the sites' signed confusion matrices.
 };
 
 struct AuditOptions {

@@ -15,6 +15,26 @@
 namespace hemafed::auditor {
 namespace {
 
+nlohmann::json MetricsOf(const AuditResult& result) {
+  const AccuracyMatrix& matrix = result.matrix;
+  if (matrix.rows() == 0) return nullptr;
+  const auto fraction = [](std::int64_t millionths) { return static_cast<double>(millionths) / 1e6; };
+  nlohmann::json rows = nlohmann::json::array();
+  for (std::size_t task = 0; task < matrix.rows(); ++task) {
+    nlohmann::json row = nlohmann::json::array();
+    for (std::size_t site = 0; site < result.sites.size(); ++site) {
+      row.push_back(fraction(static_cast<std::int64_t>(matrix.Millionths(task, site))));
+    }
+    rows.push_back(std::move(row));
+  }
+  return {{"sites", result.sites},
+          {"matrix", std::move(rows)},
+          {"average_accuracy", fraction(matrix.AverageAccuracyMillionths())},
+          {"forgetting",
+           {{"de_lange", fraction(matrix.DeLangeForgettingMillionths())},
+            {"first_task_drop", fraction(matrix.FirstTaskDropMillionths())}}}};
+}
+
 int Report(const AuditResult& result, bool replay, bool as_json) {
   const std::string verdict = !result.finding ? "ok"
                               : result.finding->entry
@@ -25,6 +45,7 @@ int Report(const AuditResult& result, bool replay, bool as_json) {
                           {"rounds", result.aggregates}, {"model", result.model.Hex()}, {"plan_closed", result.closed}};
     out["entry"] =
         result.finding && result.finding->entry ? nlohmann::json(*result.finding->entry) : nlohmann::json(nullptr);
+    out["metrics"] = MetricsOf(result);
     std::cout << out.dump(1) << "\n";
   } else if (result.finding) {
     std::cout << "NOT OK: " << verdict << "\n";

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Whole federations in memory: order, crashes and lies change no digest.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "auditor/audit.h"
+#include "tests/expect_error.h"
+#include "tests/scenarios/federation_harness.h"
+#include "tests/scratch.h"
+
+namespace hemafed {
+namespace {
+
+using testing_support::FederationHarness;
+using testing_support::Scratch;
+
+auditor::Trust TrustOf(FederationHarness& harness) {
+  auditor::Trust trust;
+  trust.log_key = harness.service().log().key();
+  trust.operator_key = harness.consortium().operator_key;
+  for (const auto& [site, lab] : harness.service().state().roster()) trust.labs[site] = lab.statement_key;
+  return trust;
+}
+
+auditor::AuditResult Replay(FederationHarness& harness, const Path& folder) {
+  return auditor::Audit(RealFileSystem(), TrustOf(harness),
+                        {.folder = folder, .scratch = harness.root() / "scratch", .replay = true});
+}
+
+// What an uninterrupted run gives; every other run is compared with it.
+const std::vector<std::string>& QuietRun() {
+  static const std::vector<std::string> digests = [] {
+    const Scratch scratch;
+    FederationHarness harness(scratch.path(), {});
+    harness.Run();
+    return harness.RoundDigests();
+  }();
+  return digests;
+}
+
+TEST(Federation, RunsAPlanToItsEndAndTheAuditorReplaysIt) {
+  const Scratch scratch;
+  FederationHarness harness(scratch.path(), {});
+  ASSERT_TRUE(harness.Run());
+  const auditor::AuditResult audit = Replay(harness, scratch / "consortium");
+  EXPECT_FALSE(audit.finding.has_value()) << audit.finding->message;
+  EXPECT_TRUE(audit.closed);
+  EXPECT_EQ(audit.aggregates, 4u);
+  EXPECT_EQ(audit.model, harness.service().state().model());
+  for (const std::string site : {"first", "second"}) {
+    EXPECT_EQ(Sha256Of(ReadFile(RealFileSystem(), scratch / site / "agent" / "model.safetensors", 1 << 20)),
+              audit.model);
+  }
+}
+
+TEST(Federation, FreshKeysAndAnyOrderOfAnswersGiveTheSameDigests) {
+  for (std::uint64_t seed = 2; seed < 8; ++seed) {
+    const Scratch scratch;
+    FederationHarness harness(scratch.path(), {.order_seed = seed});
+    harness.Run();
+    EXPECT_EQ(harness.RoundDigests(), QuietRun()) << "order seed " << seed;
+  }
+}
+
+TEST(Federation, ACoordinatorKilledAfterAnyMessageEndsWithTheSameModels) {
+  std::uint64_t messages = 0;
+  {
+    const Scratch scratch;
+    FederationHarness harness(scratch.path(), {});
+    harness.Run();
+    messages = harness.delivered();
+  }
+  for (std::uint64_t kill_at = 0; kill_at < messages; kill_at += 3) {
+    const Scratch scratch;
+    FederationHarness harness(scratch.path(), {});
+    harness.Run(kill_at);
+    harness.KillCoordinator();
+    ASSERT_TRUE(harness.Run());
+    ASSERT_EQ(harness.RoundDigests(), QuietRun()) << "killed after message " << kill_at;
+  }
+}
+
+TEST(Federation, AnAgentKilledAfterAnyMessageEndsWithTheSameModels) {
+  for (std::uint64_t kill_at = 1; kill_at < 150; kill_at += 5) {
+    const Scratch scratch;
+    FederationHarness harness(scratch.path(), {});
+    if (harness.Run(kill_at)) break;
+    harness.KillAgent(kill_at % 2 == 0 ? "first" : "second");
+    ASSERT_TRUE(harness.Run());
+    ASSERT_EQ(harness.RoundDigests(), QuietRun()) << "killed after message " << kill_at;
+  }
+}
+
+TEST(Federation, EverythingKilledEveryFewMessagesStillEndsWithTheSameModels) {
+  const Scratch scratch;
+  FederationHarness harness(scratch.path(), {.order_seed = 5});
+  RandomStream random(9);
+  for (int kill = 0; kill < 60 && !harness.Run(3 + random.NextBelow(12)); ++kill) {
+    if (random.NextBelow(2) == 0)
+      harness.KillCoordinator();
+    else
+      harness.KillAgent(random.NextBelow(2) == 0 ? "first" : "second");
+  }
+  ASSERT_TRUE(harness.Run());
+  EXPECT_EQ(harness.RoundDigests(), QuietRun());
+}
+
+TEST(Federation, AnUpdateOverTheNormBoundIsLoggedAsRefusedAndTheRoundGoesOn) {
+  const Scratch scratch;
+  FederationHarness harness(scratch.path(), {});
+  while (harness.service().state().task() == 0) harness.Run(1);
+  harness.trainer("second").scale = 1'000'000;
+  ASSERT_TRUE(harness.Run());
+  std::vector<std::string> reasons;
+  harness.service().log().ForEach(0, [&](std::uint64_t, std::string_view text) {
+    const Entry entry = ParseEntry(text);
+    if (const auto* refused = std::get_if<RefusedEntry>(&entry.body))
+      reasons.push_back(refused->site + refused->reason);
+  });
+  ASSERT_EQ(reasons.size(), 2u);
+  EXPECT_NE(reasons[0].find("norm"), std::string::npos) << reasons[0];
+  EXPECT_FALSE(Replay(harness, scratch / "consortium").finding.has_value());
+}
+
+// Copies the log, changes it, and returns what the auditor finds.
+auditor::AuditResult AuditChanged(FederationHarness& harness, const Scratch& scratch,
+                                  const std::function<void(const Path& copy)>& change) {
+  const Path copy = scratch / "copy";
+  std::filesystem::remove_all(copy);
+  std::filesystem::create_directories(copy);
+  std::filesystem::copy(scratch / "consortium" / "log", copy / "log", std::filesystem::copy_options::recursive);
+  std::filesystem::copy(scratch / "consortium" / "objects", copy / "objects", std::filesystem::copy_options::recursive);
+  change(copy);
+  return Replay(harness, copy);
+}
+
+void FlipBit(const Path& file, std::uint64_t byte) {
+  std::string content = ReadFile(RealFileSystem(), file, 1 << 24);
+  content.at(byte) = static_cast<char>(content[byte] ^ 1);
+  std::filesystem::permissions(file, std::filesystem::perms::owner_write, std::filesystem::perm_options::add);
+  WriteFileAtomically(RealFileSystem(), file, content);
+}
+
+TEST(Federation, AFlippedBitInAnyEntryIsNamedByTheAuditor) {
+  const Scratch scratch;
+  FederationHarness harness(scratch.path(), {});
+  ASSERT_TRUE(harness.Run());
+  const std::uint64_t size = harness.service().log().size();
+  ASSERT_LT(size, 256u) << "the test reads one bundle";
+  const Path bundle = Path("log") / "tile" / "entries" / ("000.p") / std::to_string(size);
+  const std::string content = ReadFile(RealFileSystem(), scratch / "consortium" / bundle.string(), 1 << 24);
+  // Bundles hold each entry behind two bytes of length, big-endian (C2SP tlog-tiles).
+  std::uint64_t at = 0;
+  for (std::uint64_t entry = 0; entry < size; ++entry) {
+    const std::uint64_t length =
+        static_cast<std::uint8_t>(content[at]) * 256u + static_cast<std::uint8_t>(content[at + 1]);
+    const auto result =
+        AuditChanged(harness, scratch, [&](const Path& copy) { FlipBit(copy / bundle, at + 2 + length / 2); });
+    ASSERT_TRUE(result.finding.has_value()) << "entry " << entry;
+    EXPECT_EQ(result.finding->entry, entry) << result.finding->message;
+    at += 2 + length;
+  }
+}
+
+TEST(Federation, AChangedOrMissingUpdateIsNamedByReplay) {
+  const Scratch scratch;
+  FederationHarness harness(scratch.path(), {});
+  ASSERT_TRUE(harness.Run());
+  std::optional<Digest> update;
+  std::uint64_t entry_of_update = 0;
+  harness.service().log().ForEach(0, [&](std::uint64_t index, std::string_view text) {
+    const Entry entry = ParseEntry(text);
+    const auto* statement = std::get_if<StatementEntry>(&entry.body);
+    if (update || statement == nullptr || statement->statement.kind != StatementKind::kUpdate) return;
+    update = UpdateReport::FromJson({statement->statement.body, "update"}).values;
+    entry_of_update = index;
+  });
+  ASSERT_TRUE(update.has_value());
+  const Path object = Path("objects") / update->Hex().substr(0, 2) / update->Hex().substr(2);
+  const auto changed = AuditChanged(harness, scratch, [&](const Path& copy) { FlipBit(copy / object, 5); });
+  ASSERT_TRUE(changed.finding.has_value());
+  EXPECT_EQ(changed.finding->entry, entry_of_update);
+  EXPECT_NE(changed.finding->message.find("content of its name"), std::string::npos) << changed.finding->message;
+  const auto missing =
+      AuditChanged(harness, scratch, [&](const Path& copy) { std::filesystem::remove(copy / object); });
+  ASSERT_TRUE(missing.finding.has_value());
+  EXPECT_EQ(missing.finding->entry, entry_of_update);
+}
+
+TEST(Federation, ATrustFileWithAnotherKeyIsNotSatisfied) {
+  const Scratch scratch;
+  FederationHarness harness(scratch.path(), {});
+  ASSERT_TRUE(harness.Run());
+  auditor::Trust trust = TrustOf(harness);
+  trust.labs["second"] = testing_support::KeyNumber(77).PublicKey();
+  const auto result =
+      auditor::Audit(RealFileSystem(), trust, {.folder = scratch / "consortium", .scratch = scratch / "s"});
+  ASSERT_TRUE(result.finding.has_value());
+  EXPECT_NE(result.finding->message.find("second has another key"), std::string::npos) << result.finding->message;
+}
+
+}  // namespace
+}  // namespace hemafed

@@ -1,0 +1,102 @@
+// tests/scenarios/toy_trainer.h
+// SPDX-License-Identifier: Apache-2.0
+//
+// A trainer without LibTorch that keeps the job folder's layout (docs/job_folder.md): its "training" is a pure function
+// of job and base model, so whole federations run in milliseconds and their digests can be compared. Real updates, real
+// files.
+#pragma once
+
+#include <string>
+
+#include "codec/evaluation.h"
+#include "codec/job_folder.h"
+#include "codec/plan.h"
+#include "codec/reports.h"
+#include "codec/update.h"
+#include "common/random.h"
+#include "common/safetensors.h"
+
+namespace hemafed::testing_support {
+
+class ToyTrainer {
+ public:
+  ToyTrainer(FileSystem& files, Path jobs, std::string site)
+      : files_(files), jobs_{std::move(jobs)}, site_(std::move(site)) {}
+
+  // Multiplies what it learns; a large factor breaks the plan's norm bound.
+  std::int32_t scale = 1;
+
+  // Runs what is in todo/; true if there was something.
+  bool RunAll() {
+    bool worked = false;
+    if (!files_.Exists(jobs_.Todo())) return false;
+    for (const std::string& name : files_.List(jobs_.Todo())) {
+      if (!name.ends_with(".json")) continue;
+      const std::string text = ReadFile(files_, jobs_.Todo() / name, kMaxJobBytes);
+      const Job job = Job::FromText(text, name);
+      if (files_.Exists(jobs_.DoneFolder(job.Name()))) continue;
+      Run(job, text);
+      worked = true;
+    }
+    return worked;
+  }
+
+ private:
+  void Run(const Job& job, const std::string& text) {
+    const Plan plan = ParsePlan(ReadFile(files_, jobs_.PlanFile(job.plan), kMaxPlanBytes), "plan");
+    const Path work = jobs_.Work() / job.Name();
+    files_.Remove(work);
+    files_.CreateFolders(work);
+    JobReport report{.job = Sha256Of(text), .body = {}};
+    const ClassCounts counts(plan.classes.size(), std::nullopt);
+    const std::uint64_t pictures = job.rehearsing ? 8 : 50 + site_.size();
+    switch (job.kind) {
+      case JobKind::kCommit: report.body = CommitmentReport{.pictures = pictures, .classes = counts}.ToJson(); break;
+      case JobKind::kSelect:
+        report.body = ExemplarReport{.kept = 8, .classes = counts, .list = Sha256Of(site_)}.ToJson();
+        break;
+      case JobKind::kEvaluate: report.body = Score(job, plan).ToJson(); break;
+      case JobKind::kTrain: report.body = Learn(job, plan, pictures, counts, work).ToJson(); break;
+    }
+    WriteFileAtomically(files_, work / std::string(kReportFileName), report.ToText());
+    files_.Rename(work, jobs_.DoneFolder(job.Name()));
+  }
+
+  UpdateReport Learn(const Job& job, const Plan& plan, std::uint64_t pictures, const ClassCounts& counts,
+                     const Path& work) {
+    const UpdateLayout layout = LayoutOfModel(SafetensorsReader::Open(files_, jobs_.Object(job.model)));
+    UpdateWriter writer(files_, work / std::string(kUpdateFileName), layout);
+    RandomStream random(DeriveSeed(plan.seed, site_ + job.Name() + job.model.Hex()));
+    std::vector<std::int32_t> values(layout.ValueCount());
+    for (std::int32_t& value : values) value = (static_cast<std::int32_t>(random.NextBelow(2001)) - 1000) * scale;
+    writer.Append(values);
+    const UpdateFileInfo file = writer.Finish();
+    UpdateReport report;
+    report.values = file.values;
+    report.layout = layout.Hash();
+    report.file = file.file;
+    report.file_bytes = file.file_bytes;
+    report.teacher = job.teacher;
+    report.pictures = pictures;
+    report.classes = counts;
+    report.steps = plan.training.steps;
+    return report;
+  }
+
+  EvaluationReport Score(const Job& job, const Plan& plan) {
+    ConfusionMatrix matrix(plan.classes.size());
+    for (std::size_t truth = 0; truth < plan.classes.size(); ++truth) {
+      // Something that depends on model and site, so that mixed-up reports would show.
+      const std::uint64_t right = 10 + job.model.bytes[truth] % 10 + site_.size() % 3;
+      matrix.Add(truth, truth, right);
+      matrix.Add(truth, (truth + 1) % plan.classes.size(), 30 - right);
+    }
+    return EvaluationReport::Of(matrix, plan.min_pictures);
+  }
+
+  FileSystem& files_;
+  JobFolder jobs_;
+  std::string site_;
+};
+
+}  // namespace hemafed::testing_support
