@@ -18,6 +18,7 @@
 #include "common/clock.h"
 #include "coordinator/consortium_folder.h"
 #include "protocol/federation/entries.h"
+#include "protocol/federation/federation_state.h"
 #include "protocol/federation/invitation.h"
 #include "protocol/wire/messages.h"
 

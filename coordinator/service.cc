@@ -75,7 +75,7 @@ std::vector<wire::Outgoing> Service::Handle(const std::string& site, const wire:
     const auto& request = std::get<wire::WorkRequest>(message);
     told_[site] = request.last_assignment;
     PushAssignments(out);
-  } else if (const auto* progress = std::get_if<wire::Progress>(&message)) {
+  } else if (const auto* progress = std::get_if<wire::ProgressReport>(&message)) {
     view.phase = progress->phase;
     view.done = progress->done;
     view.total = progress->total;

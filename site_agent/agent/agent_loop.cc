@@ -38,16 +38,16 @@ void RunAgent(FileSystem& files, const Clock& clock, const SiteFolder& folder, b
   while (!hooks.stop()) {
     const auto received = endpoint.Receive(kPollMs);
     while (const auto event = endpoint.NextEvent()) {
-      switch (event->kind) {
-        case wire::ClientEvent::Kind::kReady:
+      switch (event->news) {
+        case wire::ConnectionNews::kReady:
           hooks.print("connected");
           explained.clear();
           send(session.OnReady());
           break;
-        case wire::ClientEvent::Kind::kDisconnected: hooks.print("connection lost; dialling again"); break;
-        case wire::ClientEvent::Kind::kRefused:
-        case wire::ClientEvent::Kind::kFailed:
-        case wire::ClientEvent::Kind::kUnreachable:
+        case wire::ConnectionNews::kDisconnected: hooks.print("connection lost; dialling again"); break;
+        case wire::ConnectionNews::kRefused:
+        case wire::ConnectionNews::kFailed:
+        case wire::ConnectionNews::kUnreachable:
           if (const std::string text = endpoint.ExplainFailure(); text != explained) hooks.print(explained = text);
           break;
       }

@@ -68,7 +68,7 @@ void Join(FileSystem& files, const Clock& clock, const SiteFolder& folder, const
     }
     const auto received = endpoint.Receive(kWaitMs);
     while (const auto event = endpoint.NextEvent()) {
-      if (event->kind == wire::ClientEvent::Kind::kReady) ask_ms = clock.MonotonicMs();
+      if (event->news == wire::ConnectionNews::kReady) ask_ms = clock.MonotonicMs();
     }
     if (!received || !std::holds_alternative<wire::Message>(*received)) continue;
     const auto& message = std::get<wire::Message>(*received);

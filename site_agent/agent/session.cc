@@ -12,6 +12,7 @@
 #include "protocol/log/canonical_json.h"
 #include "protocol/log/checkpoint.h"
 #include "protocol/log/merkle.h"
+#include "protocol/objects/object_store.h"
 
 namespace hemafed::agent {
 
@@ -301,7 +302,7 @@ Session::Messages Session::Poll() {
         progress_text_ = text;
         const JobProgress progress = JobProgress::FromText(text, jobs_.ProgressFile().string());
         if (progress.job == assignment_->job->Name()) {
-          out.push_back(wire::Progress{.assignment = assignment_digest_,
+          out.push_back(wire::ProgressReport{.assignment = assignment_digest_,
                                        .done = progress.done,
                                        .total = progress.total,
                                        .images_per_s_milli = progress.pictures_per_s_thousandths,
