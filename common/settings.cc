@@ -266,7 +266,8 @@ void Settings::RequireAllRead() const {
   for (const auto& [key, value] : *node_->table) {
     if (node_->read.contains(key.str())) continue;
     std::string problem = "'" + Shown(FullKey(key.str())) + "' is not known here";
-    const auto distance = [&](const std::string& known) { return EditDistance(key.str(), known); };
+    // clang-14 does not let a lambda capture a structured binding as it is.
+    const auto distance = [&name = key](const std::string& known) { return EditDistance(name.str(), known); };
     const auto nearest = std::min_element(node_->known.begin(), node_->known.end(),
                                           [&](const auto& a, const auto& b) { return distance(a) < distance(b); });
     if (nearest != node_->known.end()) problem += "; the nearest known key is '" + *nearest + "'";

@@ -22,6 +22,27 @@ constexpr const char* kCheckpointName = "checkpoint";
                                        "; restore the file from a copy, nothing was changed");
 }
 
+// Creates the folder and makes its name durable, with the names of the folders above it. Called as long as there is no
+// journal, so that a folder which an earlier, failed call left behind unsynced is synced now.
+void CreateDurableFolder(FileSystem& files, const Path& folder) {
+  struct Parent {
+    Path path;
+    bool has_new_child;
+  };
+  std::vector<Parent> parents;
+  for (Path child = folder; child.has_relative_path(); child = child.parent_path()) {
+    parents.push_back({child.parent_path(), !files.Exists(child)});
+  }
+  files.CreateFolders(folder);
+  for (const Parent& parent : parents) {
+    try {
+      files.SyncDirectory(parent.path);
+    } catch (const Error&) {
+      if (parent.has_new_child) throw;  // Otherwise it is somebody else's folder, which we need not be able to open.
+    }
+  }
+}
+
 std::string SignCheckpoint(const NoteKey& key, const Ed25519KeyPair& signer, std::uint64_t size, const Digest& root) {
   Note note;
   note.text = Checkpoint{key.name, size, root, {}}.Encode();
@@ -115,7 +136,7 @@ void RoundLogWriter::State::WriteIfDifferent(const std::string& path, std::strin
 
 void RoundLogWriter::State::Recover() {
   FileSystem& files = tiles.files();
-  files.CreateFolders(tiles.folder());
+  if (!files.Exists(JournalPath())) CreateDurableFolder(files, tiles.folder());
   std::optional<Checkpoint> published;
   if (const auto stored = tiles.Read(kCheckpointName, kMaxNoteBytes)) {
     published = OpenCheckpoint(*stored, key, (tiles.folder() / kCheckpointName).string());
@@ -139,7 +160,6 @@ void RoundLogWriter::State::Recover() {
   // Also where nothing was written: records that a crash left may not have reached the disk yet.
   journal->Sync();
   files.SyncDirectory(tiles.folder());
-  files.SyncDirectory(tiles.folder().parent_path());
 
   if (tiles_differ) RepairTiles();
   builder.EmitPartials([&](const std::string& path, std::string_view content) { WriteIfDifferent(path, content); });

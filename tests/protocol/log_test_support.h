@@ -7,7 +7,6 @@
 #include <gtest/gtest.h>
 
 #include <array>
-#include <filesystem>
 #include <map>
 #include <optional>
 #include <string>
@@ -54,21 +53,30 @@ inline std::optional<Failure> FailureOf(const auto& call) {
   return std::nullopt;
 }
 
-// Relative path and content of every file below a folder.
-inline std::map<std::string, std::string> FilesIn(const Path& folder) {
-  std::map<std::string, std::string> files;
-  for (const auto& item : std::filesystem::recursive_directory_iterator(folder)) {
-    if (!item.is_regular_file()) continue;
-    files[std::filesystem::relative(item.path(), folder).string()] =
-        ReadFile(RealFileSystem(), item.path(), std::uint64_t{1} << 30);
-  }
-  return files;
+inline std::string ReadAll(const Path& path, FileSystem& files = RealFileSystem()) {
+  return ReadFile(files, path, std::uint64_t{1} << 30);
 }
 
-inline std::string ReadAll(const Path& path) { return ReadFile(RealFileSystem(), path, std::uint64_t{1} << 30); }
+// Replaces a file. Removed first: emptying and rewriting one makes some file systems wait for the disk.
+inline void Overwrite(const Path& path, std::string_view content, FileSystem& files = RealFileSystem()) {
+  files.Remove(path);
+  files.Create(path)->Append(content);
+}
 
-// Replaces a file's content in place.
-inline void Overwrite(const Path& path, std::string_view content) { RealFileSystem().Create(path)->Append(content); }
+// Path relative to `folder` and content of every file below it.
+inline std::map<std::string, std::string> FilesIn(const Path& folder, FileSystem& files = RealFileSystem()) {
+  std::map<std::string, std::string> found;
+  for (const std::string& name : files.List(folder)) {
+    std::optional<std::map<std::string, std::string>> below;
+    if (FailureOf([&] { below = FilesIn(folder / name, files); })) {
+      found[name] = ReadAll(folder / name, files);  // Not a folder.
+    }
+    for (const auto& [path, content] : below.value_or(std::map<std::string, std::string>())) {
+      found[name + "/" + path] = content;
+    }
+  }
+  return found;
+}
 
 inline std::string WithBitFlipped(std::string bytes, std::size_t bit) {
   bytes[bit / 8] = static_cast<char>(bytes[bit / 8] ^ (1 << (bit % 8)));

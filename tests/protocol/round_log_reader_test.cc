@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "protocol/log/round_log_writer.h"
+#include "tests/fault/fault_file_system.h"
 #include "tests/protocol/log_test_support.h"
 #include "tests/scratch.h"
 
@@ -16,6 +17,7 @@ namespace {
 
 using testing_support::Contains;
 using testing_support::FailureOf;
+using testing_support::FaultFileSystem;
 using testing_support::FixedKey;
 using testing_support::FixedLogKey;
 using testing_support::kOrigin;
@@ -25,22 +27,25 @@ using testing_support::ReadAll;
 using testing_support::Scratch;
 using testing_support::WithBitFlipped;
 
-RoundLogWriter WriteLog(const Path& folder, const std::vector<std::string>& entries) {
-  auto log = RoundLogWriter::Open(RealFileSystem(), folder, kOrigin, FixedKey());
+RoundLogWriter WriteLog(const Path& folder, const std::vector<std::string>& entries,
+                        FileSystem& files = RealFileSystem()) {
+  auto log = RoundLogWriter::Open(files, folder, kOrigin, FixedKey());
   log.AppendBatch(entries);
   return log;
 }
 
-RoundLogReader ReadLog(const Path& folder) { return RoundLogReader::Open(RealFileSystem(), folder, FixedLogKey()); }
+RoundLogReader ReadLog(const Path& folder, FileSystem& files = RealFileSystem()) {
+  return RoundLogReader::Open(files, folder, FixedLogKey());
+}
 
 struct Audit {
   std::vector<std::string> entries;  // Handed out before the defect.
   std::optional<LogDefect> defect;
 };
 
-Audit AuditLog(const Path& folder) {
+Audit AuditLog(const Path& folder, FileSystem& files = RealFileSystem()) {
   Audit audit;
-  audit.defect = ReadLog(folder).ForEach([&](std::uint64_t index, std::string_view entry) {
+  audit.defect = ReadLog(folder, files).ForEach([&](std::uint64_t index, std::string_view entry) {
     EXPECT_EQ(index, audit.entries.size());
     audit.entries.emplace_back(entry);
   });
@@ -58,16 +63,16 @@ TEST(RoundLogReader, NeedsNeitherJournalNorPrivateKey) {
 }
 
 TEST(RoundLogReader, EveryFlippedBitOfASmallLogIsReportedWhereItIs) {
-  const Scratch scratch;
+  FaultFileSystem files;
   const std::vector<std::string> entries = NumberedEntries(5);
-  WriteLog(scratch / "log", entries);
-  const Path bundle = scratch / "log/tile/entries/000.p/5", tile = scratch / "log/tile/0/000.p/5";
+  WriteLog("log", entries, files);
+  const Path bundle = "log/tile/entries/000.p/5", tile = "log/tile/0/000.p/5";
 
-  const std::string bundle_bytes = ReadAll(bundle);
+  const std::string bundle_bytes = ReadAll(bundle, files);
   const std::size_t entry_bytes = 2 + entries[0].size();
   for (std::size_t bit = 0; bit < 8 * bundle_bytes.size(); ++bit) {
-    Overwrite(bundle, WithBitFlipped(bundle_bytes, bit));
-    const Audit audit = AuditLog(scratch / "log");
+    Overwrite(bundle, WithBitFlipped(bundle_bytes, bit), files);
+    const Audit audit = AuditLog("log", files);
     ASSERT_TRUE(audit.defect) << bit;
     const std::uint64_t bad = bit / 8 / entry_bytes;
     EXPECT_EQ(audit.defect->place, LogDefect::Place::kEntry) << bit;
@@ -76,29 +81,29 @@ TEST(RoundLogReader, EveryFlippedBitOfASmallLogIsReportedWhereItIs) {
     EXPECT_TRUE(Contains(audit.defect->message, "entry " + std::to_string(bad))) << audit.defect->message;
     EXPECT_EQ(audit.entries, NumberedEntries(bad)) << "only entries before the bad one are handed out";
   }
-  Overwrite(bundle, bundle_bytes);
+  Overwrite(bundle, bundle_bytes, files);
 
-  const std::string tile_bytes = ReadAll(tile);
+  const std::string tile_bytes = ReadAll(tile, files);
   for (std::size_t bit = 0; bit < 8 * tile_bytes.size(); ++bit) {
-    Overwrite(tile, WithBitFlipped(tile_bytes, bit));
-    const auto defect = ReadLog(scratch / "log").Verify();
+    Overwrite(tile, WithBitFlipped(tile_bytes, bit), files);
+    const auto defect = ReadLog("log", files).Verify();
     ASSERT_TRUE(defect) << bit;
     EXPECT_EQ(defect->place, LogDefect::Place::kTile) << defect->message;
     EXPECT_EQ(defect->entry, std::nullopt);
     EXPECT_EQ(defect->file, "tile/0/000.p/5");
   }
-  Overwrite(tile, tile_bytes);
+  Overwrite(tile, tile_bytes, files);
 
-  const std::string note = ReadAll(scratch / "log/checkpoint");
+  const std::string note = ReadAll("log/checkpoint", files);
   for (std::size_t bit = 0; bit < 8 * note.size(); ++bit) {
-    Overwrite(scratch / "log/checkpoint", WithBitFlipped(note, bit));
-    const auto failure = FailureOf([&] { (void)ReadLog(scratch / "log"); });
+    Overwrite("log/checkpoint", WithBitFlipped(note, bit), files);
+    const auto failure = FailureOf([&] { (void)ReadLog("log", files); });
     ASSERT_TRUE(failure) << bit;
     EXPECT_TRUE(failure->code == ErrorCode::kCorrupt || failure->code == ErrorCode::kRefused);
-    EXPECT_TRUE(Contains(failure->message, (scratch / "log/checkpoint").string()));
+    EXPECT_TRUE(Contains(failure->message, "log/checkpoint "));
   }
-  Overwrite(scratch / "log/checkpoint", note);
-  EXPECT_FALSE(ReadLog(scratch / "log").Verify());
+  Overwrite("log/checkpoint", note, files);
+  EXPECT_FALSE(ReadLog("log", files).Verify());
 }
 
 // 66,000 entries have tiles on three levels; of each file a few bits all over it.

@@ -9,6 +9,7 @@
 #include "protocol/log/journal.h"
 #include "protocol/log/round_log_reader.h"
 #include "protocol/log/round_log_writer.h"
+#include "tests/fault/fault_file_system.h"
 #include "tests/protocol/log_test_support.h"
 #include "tests/scratch.h"
 
@@ -17,6 +18,7 @@ namespace {
 
 using testing_support::Contains;
 using testing_support::FailureOf;
+using testing_support::FaultFileSystem;
 using testing_support::FilesIn;
 using testing_support::FixedKey;
 using testing_support::FixedLogKey;
@@ -26,8 +28,8 @@ using testing_support::Overwrite;
 using testing_support::ReadAll;
 using testing_support::Scratch;
 
-RoundLogWriter OpenLog(const Path& folder) {
-  return RoundLogWriter::Open(RealFileSystem(), folder, kOrigin, FixedKey());
+RoundLogWriter OpenLog(const Path& folder, FileSystem& files = RealFileSystem()) {
+  return RoundLogWriter::Open(files, folder, kOrigin, FixedKey());
 }
 
 std::vector<std::string> EntriesOf(const RoundLogWriter& log) {
@@ -40,10 +42,10 @@ std::vector<std::string> EntriesOf(const RoundLogWriter& log) {
 }
 
 // What an auditor finds: the entries, and no defect.
-std::vector<std::string> AuditedEntries(const Path& folder) {
+std::vector<std::string> AuditedEntries(const Path& folder, FileSystem& files = RealFileSystem()) {
   std::vector<std::string> entries;
   const auto defect =
-      RoundLogReader::Open(RealFileSystem(), folder, FixedLogKey()).ForEach([&](std::uint64_t, std::string_view entry) {
+      RoundLogReader::Open(files, folder, FixedLogKey()).ForEach([&](std::uint64_t, std::string_view entry) {
         entries.emplace_back(entry);
       });
   EXPECT_FALSE(defect) << defect->message;
@@ -130,15 +132,16 @@ TEST(RoundLog, OneByOneAndInBatchesPublishesTheSame) {
   const Scratch scratch;
   {
     auto one_by_one = OpenLog(scratch / "a");
-    for (const std::string& entry : NumberedEntries(300)) one_by_one.Append(entry);
+    one_by_one.AppendBatch(NumberedEntries(250));
+    for (const std::string& entry : NumberedEntries(12, 250)) one_by_one.Append(entry);
     auto batch = OpenLog(scratch / "b");
-    batch.AppendBatch(NumberedEntries(300));
+    batch.AppendBatch(NumberedEntries(262));
   }
   auto a = FilesIn(scratch / "a");
   const auto b = FilesIn(scratch / "b");
   // Besides the last, the former has a partial tile for every size it signed a checkpoint for and that is not full yet.
   EXPECT_EQ(std::count_if(a.begin(), a.end(), [](const auto& file) { return Contains(file.first, "tile/0/001.p/"); }),
-            44);
+            6);
   std::erase_if(a, [&](const auto& file) { return Contains(file.first, ".p/") && !b.contains(file.first); });
   EXPECT_EQ(a, b);
 }
@@ -216,87 +219,80 @@ TEST(RoundLog, OriginThatCannotBeAKeyNameIsRefused) {
 
 // A crash can tear the last record only before its checkpoint is written: so the cut journal stands alone here.
 TEST(RoundLogRecovery, JournalCutAtEveryByteKeepsExactlyTheWholeRecordsBefore) {
-  const Scratch scratch;
-  const auto entries = NumberedEntries(5);
-  {
-    auto log = OpenLog(scratch / "whole");
-    for (const std::string& entry : entries) log.Append(entry);
-  }
-  const std::string journal = ReadAll(scratch / "whole/journal");
-  const std::size_t record = entries[0].size() + kJournalRecordOverhead;
+  std::string journal(kJournalHeader);
+  for (const std::string& entry : NumberedEntries(5)) AppendJournalRecord(journal, entry, LeafHash(entry));
+  const std::size_t record = std::string("entry 0").size() + kJournalRecordOverhead;
   for (std::size_t cut = 0; cut <= journal.size(); ++cut) {
     SCOPED_TRACE("cut at " + std::to_string(cut));
-    const Path folder = scratch / "cut";
-    std::filesystem::remove_all(folder);
-    std::filesystem::create_directory(folder);
-    Overwrite(folder / "journal", journal.substr(0, cut));
+    FaultFileSystem files;
+    files.Plant("log/journal", journal.substr(0, cut));
     const std::size_t header = kJournalHeader.size();
     const std::size_t whole = cut < header ? 0 : (cut - header) / record;
     {
-      auto log = OpenLog(folder);
+      auto log = OpenLog("log", files);
       EXPECT_EQ(log.recovery().torn_bytes, cut < header ? cut : (cut - header) % record);
       EXPECT_EQ(EntriesOf(log), NumberedEntries(whole));
-      log.AppendBatch(NumberedEntries(5 - whole + 1, whole));
+      log.AppendBatch(NumberedEntries(6 - whole, whole));
     }
-    EXPECT_EQ(AuditedEntries(folder), NumberedEntries(6));
-    EXPECT_EQ(EntriesOf(OpenLog(folder)), NumberedEntries(6));
+    EXPECT_EQ(AuditedEntries("log", files), NumberedEntries(6));
+    EXPECT_EQ(EntriesOf(OpenLog("log", files)), NumberedEntries(6));
   }
 }
 
 // What a checkpoint covers was acknowledged: losing it is never quiet.
 TEST(RoundLogRecovery, JournalShorterThanTheCheckpointIsLoudNamesTheEntryAndChangesNothing) {
-  const Scratch scratch;
-  { OpenLog(scratch / "log").AppendBatch(NumberedEntries(5)); }
-  const std::string journal = ReadAll(scratch / "log/journal");
+  FaultFileSystem files;
+  { OpenLog("log", files).AppendBatch(NumberedEntries(5)); }
+  const std::string journal = ReadAll("log/journal", files);
   const std::size_t record = std::string("entry 0").size() + kJournalRecordOverhead;
   for (std::size_t cut = 0; cut < journal.size(); ++cut) {
-    Overwrite(scratch / "log/journal", journal.substr(0, cut));
-    const auto before = FilesIn(scratch / "log");
-    const auto failure = FailureOf([&] { (void)OpenLog(scratch / "log"); });
+    Overwrite("log/journal", journal.substr(0, cut), files);
+    const auto before = FilesIn("log", files);
+    const auto failure = FailureOf([&] { (void)OpenLog("log", files); });
     ASSERT_TRUE(failure) << cut;
     EXPECT_EQ(failure->code, ErrorCode::kCorrupt);
     const std::size_t whole = cut < kJournalHeader.size() ? 0 : (cut - kJournalHeader.size()) / record;
     EXPECT_TRUE(Contains(failure->message, "journal: entry " + std::to_string(whole) + ":")) << failure->message;
-    EXPECT_EQ(FilesIn(scratch / "log"), before);
+    EXPECT_EQ(FilesIn("log", files), before);
   }
-  std::filesystem::remove(scratch / "log/journal");
-  const auto failure = FailureOf([&] { (void)OpenLog(scratch / "log"); });
+  files.Remove("log/journal");
+  const auto failure = FailureOf([&] { (void)OpenLog("log", files); });
   ASSERT_TRUE(failure);
   EXPECT_EQ(failure->code, ErrorCode::kCorrupt);
-  EXPECT_FALSE(std::filesystem::exists(scratch / "log/journal"));
+  EXPECT_FALSE(files.Exists("log/journal"));
 }
 
 TEST(RoundLogRecovery, EveryFlippedBitOfTheJournalIsReportedWithItsEntryNumberAndChangesNothing) {
-  const Scratch scratch;
-  { OpenLog(scratch / "log").AppendBatch(NumberedEntries(4)); }
-  const std::string journal = ReadAll(scratch / "log/journal");
+  FaultFileSystem files;
+  { OpenLog("log", files).AppendBatch(NumberedEntries(4)); }
+  const std::string journal = ReadAll("log/journal", files);
   const std::size_t record = std::string("entry 0").size() + kJournalRecordOverhead;
   for (std::size_t bit = 0; bit < 8 * journal.size(); ++bit) {
-    Overwrite(scratch / "log/journal", testing_support::WithBitFlipped(journal, bit));
-    const auto before = FilesIn(scratch / "log");
-    const auto failure = FailureOf([&] { (void)OpenLog(scratch / "log"); });
+    Overwrite("log/journal", testing_support::WithBitFlipped(journal, bit), files);
+    const auto before = FilesIn("log", files);
+    const auto failure = FailureOf([&] { (void)OpenLog("log", files); });
     ASSERT_TRUE(failure) << bit;
     EXPECT_EQ(failure->code, ErrorCode::kCorrupt);
     const std::size_t byte = bit / 8;
     const std::size_t entry = byte < kJournalHeader.size() ? 0 : (byte - kJournalHeader.size()) / record;
     EXPECT_TRUE(Contains(failure->message, "entry " + std::to_string(entry) + ":")) << bit << ": " << failure->message;
-    EXPECT_EQ(FilesIn(scratch / "log"), before);
+    EXPECT_EQ(FilesIn("log", files), before);
   }
 }
 
 TEST(RoundLogRecovery, TornTailBehindTheCheckpointIsCutOffQuietly) {
-  const Scratch scratch;
-  { OpenLog(scratch / "log").AppendBatch(NumberedEntries(3)); }
+  FaultFileSystem files;
+  { OpenLog("log", files).AppendBatch(NumberedEntries(3)); }
   std::string record;
   AppendJournalRecord(record, "never acknowledged", LeafHash("never acknowledged"));
-  const std::string journal = ReadAll(scratch / "log/journal");
+  const std::string journal = ReadAll("log/journal", files);
   for (std::size_t kept = 1; kept < record.size(); ++kept) {
-    Overwrite(scratch / "log/journal", journal + record.substr(0, kept));
-    const auto log = OpenLog(scratch / "log");
+    Overwrite("log/journal", journal + record.substr(0, kept), files);
+    const auto log = OpenLog("log", files);
     EXPECT_EQ(log.recovery().torn_bytes, kept);
     EXPECT_EQ(log.recovery().repaired_files, 0u);
     EXPECT_EQ(log.size(), 3u);
-    EXPECT_EQ(ReadAll(scratch / "log/journal"), journal);
+    EXPECT_EQ(ReadAll("log/journal", files), journal);
   }
 }
 
@@ -348,15 +344,17 @@ TEST(RoundLogRecovery, PartialTilesLeftBesideAFullOneAreRemoved) {
 }
 
 TEST(RoundLogRecovery, DamagedCheckpointIsReportedAndNeverSignedAnew) {
-  const Scratch scratch;
-  { OpenLog(scratch / "log").AppendBatch(NumberedEntries(2)); }
-  const std::string note = ReadAll(scratch / "log/checkpoint");
+  FaultFileSystem files;
+  { OpenLog("log", files).AppendBatch(NumberedEntries(2)); }
+  const std::string note = ReadAll("log/checkpoint", files);
   for (std::size_t bit = 0; bit < 8 * note.size(); ++bit) {
-    Overwrite(scratch / "log/checkpoint", testing_support::WithBitFlipped(note, bit));
-    const auto failure = FailureOf([&] { (void)OpenLog(scratch / "log"); });
+    const std::string damaged = testing_support::WithBitFlipped(note, bit);
+    Overwrite("log/checkpoint", damaged, files);
+    const auto failure = FailureOf([&] { (void)OpenLog("log", files); });
     ASSERT_TRUE(failure) << bit;
     EXPECT_TRUE(failure->code == ErrorCode::kCorrupt || failure->code == ErrorCode::kRefused);
-    EXPECT_TRUE(Contains(failure->message, (scratch / "log/checkpoint").string())) << failure->message;
+    EXPECT_TRUE(Contains(failure->message, "log/checkpoint ")) << failure->message;
+    EXPECT_EQ(ReadAll("log/checkpoint", files), damaged);
   }
 }
 
