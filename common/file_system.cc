@@ -26,14 +26,15 @@ namespace {
                         std::error_code(error, std::generic_category()).message() + advice);
 }
 
-class Descriptor {
+// A descriptor that remembers its path for messages and reports a failing close.
+class NamedDescriptor {
  public:
-  Descriptor(int number, Path path) : number_(number), path_(std::move(path)) {}
-  ~Descriptor() {
+  NamedDescriptor(int number, Path path) : number_(number), path_(std::move(path)) {}
+  ~NamedDescriptor() {
     if (number_ >= 0) ::close(number_);
   }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
+  NamedDescriptor(const NamedDescriptor&) = delete;
+  NamedDescriptor& operator=(const NamedDescriptor&) = delete;
 
   [[nodiscard]] int number() const { return number_; }
   [[nodiscard]] const Path& path() const { return path_; }
@@ -73,7 +74,7 @@ class PosixWritableFile final : public WritableFile {
   void Close() override { file_.Close(); }
 
  private:
-  Descriptor file_;
+  NamedDescriptor file_;
 };
 
 class PosixReadableFile final : public ReadableFile {
@@ -101,7 +102,7 @@ class PosixReadableFile final : public ReadableFile {
   }
 
  private:
-  Descriptor file_;
+  NamedDescriptor file_;
 };
 
 class PosixFileSystem final : public FileSystem {
@@ -148,18 +149,22 @@ class PosixFileSystem final : public FileSystem {
     if (error) ThrowErrno("cannot remove", path, error.value());
   }
   void Truncate(const Path& path, std::uint64_t size) override {
-    if (::truncate(path.c_str(), static_cast<off_t>(size)) != 0) ThrowErrno("cannot truncate", path, errno);
+    // Through a descriptor, as in CreateFolders: a restricted process may not change files by path (syscall_filter.h).
+    const NamedDescriptor file(OpenOrThrow("cannot truncate", path, O_WRONLY), path);
+    if (::ftruncate(file.number(), static_cast<off_t>(size)) != 0) ThrowErrno("cannot truncate", path, errno);
   }
   void CreateFolders(const Path& folder, unsigned mode) override {
     const bool present = Exists(folder);
     std::error_code error;
     std::filesystem::create_directories(folder, error);
     if (error) ThrowErrno("cannot create folder", folder, error.value());
-    if (!present && ::chmod(folder.c_str(), mode) != 0) ThrowErrno("cannot set permissions of", folder, errno);
+    if (present) return;
+    const NamedDescriptor created(OpenOrThrow("cannot open folder", folder, O_RDONLY | O_DIRECTORY), folder);
+    if (::fchmod(created.number(), mode) != 0) ThrowErrno("cannot set permissions of", folder, errno);
   }
   void SyncDirectory(const Path& folder) override {
     const Path named = folder.empty() ? Path(".") : folder;
-    const Descriptor descriptor(OpenOrThrow("cannot open folder", named, O_RDONLY | O_DIRECTORY), named);
+    const NamedDescriptor descriptor(OpenOrThrow("cannot open folder", named, O_RDONLY | O_DIRECTORY), named);
     if (::fsync(descriptor.number()) != 0) ThrowErrno("cannot sync folder", named, errno);
   }
 };
