@@ -27,6 +27,7 @@
 #include "protocol/objects/transfer_client.h"
 #include "protocol/wire/messages.h"
 #include "site_agent/agent/egress.h"
+#include "site_agent/agent/result_folder.h"
 #include "site_agent/agent/site_folder.h"
 
 namespace hemafed::agent {
@@ -61,6 +62,8 @@ class Session {
   Messages Fetch();
   void StartJob();
   Messages TakeResult();
+  // Copies the trainer's update file to where only the agent writes, hashing what it copies.
+  void CopyUpdate(const Path& from, const UpdateReport& update) const;
   Messages Submit();
   Messages AfterTransfer();
   [[nodiscard]] Path TargetOf(const Digest& object) const;
@@ -73,6 +76,7 @@ class Session {
   JobFolder jobs_;
   Membership membership_;
   Ed25519KeyPair statement_key_;
+  ResultFolder results_;
   wire::TransferClient transfer_;
   EgressRecord egress_;
 
