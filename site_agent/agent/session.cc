@@ -23,6 +23,12 @@ namespace {
 // Nothing said for this long: say Ping, so that the coordinator sees a living loop while the trainer works.
 constexpr std::int64_t kPingMs = 5'000;
 
+// The folder must be there before it can be held open.
+Path CreatedJobFolder(FileSystem& files, const JobFolder& jobs) {
+  jobs.CreateAll(files);
+  return jobs.root;
+}
+
 StatementKind KindOf(JobKind kind) {
   switch (kind) {
     case JobKind::kCommit: return StatementKind::kCommitment;
@@ -43,10 +49,9 @@ Session::Session(FileSystem& files, const Clock& clock, SiteFolder folder, Membe
       jobs_{folder_.Jobs()},
       membership_(std::move(membership)),
       statement_key_(std::move(statement_key)),
+      results_(CreatedJobFolder(files, jobs_)),
       transfer_(files),
-      egress_(files, clock, folder_.EgressFile()) {
-  jobs_.CreateAll(files_);
-}
+      egress_(files, clock, folder_.EgressFile()) {}
 
 Session::Messages Session::OnReady() {
   // What was under way on the old connection is asked for again; a submission without a receipt is sent again once the
@@ -194,9 +199,11 @@ void Session::StartJob() {
 Session::Messages Session::TakeResult() {
   const Job& job = *assignment_->job;
   const Path done = jobs_.DoneFolder(job.Name());
-  const Path report_file = done / std::string(kReportFileName);
-  if (!files_.Exists(report_file)) return {};
-  const JobReport report = JobReport::FromText(ReadFile(files_, report_file, kMaxReportBytes), report_file.string());
+  if (!files_.Exists(done / std::string(kReportFileName))) return {};
+  // Relative to the folder held open: the trainer's files are read without following links out of it.
+  const Path relative = done.lexically_relative(jobs_.root);
+  const Path report_file = relative / std::string(kReportFileName);
+  const JobReport report = JobReport::FromText(results_.Read(report_file, kMaxReportBytes), report_file.string());
   if (report.job != Sha256Of(job.ToText())) {
     // Of an earlier run with another base model: the trainer is to do it again.
     files_.Remove(done);
@@ -215,14 +222,31 @@ Session::Messages Session::TakeResult() {
   const auto update = UpdateReport::FromJson({statement_->body, "update"});
   const UpdateLayout layout = LayoutOfModel(SafetensorsReader::Open(files_, jobs_.Object(job.model)));
   contract.PermitUpdate(update, layout.Hash(), layout.ValueCount());
-  const Path file = done / std::string(kUpdateFileName);
-  if (DigestOfFile(files_, file) != update.file) {
-    throw Error(ErrorCode::kCorrupt, file.string() + " is not the update that its report names; remove " +
-                                         done.string() + " and start again to train anew");
-  }
+  CopyUpdate(relative / std::string(kUpdateFileName), update);
   egress_.Write("update file", job, update.file_bytes, update.file);
   stage_ = Stage::kPutting;
-  return transfer_.Upload(file, update.file);
+  return transfer_.Upload(folder_.OutgoingUpdate(), update.file);
+}
+
+void Session::CopyUpdate(const Path& from, const UpdateReport& update) const {
+  const auto in = results_.Open(from, update.file_bytes);
+  const auto out = files_.Create(folder_.OutgoingUpdate(), 0600);
+  Sha256 hash;
+  Bytes buffer(std::size_t{1} << 20);
+  for (std::uint64_t offset = 0;;) {
+    const std::size_t got = in->ReadAt(offset, buffer);
+    if (got == 0) break;
+    const ByteView piece = ByteView(buffer).first(got);
+    hash.Update(piece);
+    out->Append(piece);
+    offset += got;
+  }
+  out->Close();
+  if (hash.Finish() != update.file) {
+    throw Error(ErrorCode::kCorrupt, (jobs_.root / from).string() +
+                                         " is not the update that its report names; remove " +
+                                         (jobs_.root / from).parent_path().string() + " and start again to train anew");
+  }
 }
 
 Session::Messages Session::AfterTransfer() {
@@ -297,17 +321,17 @@ Session::Messages Session::Poll() {
   if (stage_ == Stage::kTraining) {
     out = TakeResult();
     if (out.empty() && files_.Exists(jobs_.ProgressFile())) {
-      const std::string text = ReadFile(files_, jobs_.ProgressFile(), kMaxProgressBytes);
+      const std::string text = results_.Read(jobs_.ProgressFile().filename(), kMaxProgressBytes);
       if (text != progress_text_) {
         progress_text_ = text;
         const JobProgress progress = JobProgress::FromText(text, jobs_.ProgressFile().string());
         if (progress.job == assignment_->job->Name()) {
           out.push_back(wire::ProgressReport{.assignment = assignment_digest_,
-                                       .done = progress.done,
-                                       .total = progress.total,
-                                       .images_per_s_milli = progress.pictures_per_s_thousandths,
-                                       .seconds_left = -1,
-                                       .phase = progress.phase});
+                                             .done = progress.done,
+                                             .total = progress.total,
+                                             .images_per_s_milli = progress.pictures_per_s_thousandths,
+                                             .seconds_left = -1,
+                                             .phase = progress.phase});
         }
       }
     }
