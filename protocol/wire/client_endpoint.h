@@ -38,14 +38,7 @@ struct ClientOptions {
 };
 
 struct ClientEvent {
-  enum class Kind {
-    kReady,         // Handshake done: both keys are proven. Say hello, resume transfers.
-    kRefused,       // The server knows this key and does not accept it (now).
-    kFailed,        // The handshake failed otherwise; ExplainFailure lists the causes.
-    kDisconnected,  // A connection that was ready ended; redialling has begun.
-    kUnreachable,   // Nothing answers at the address; redialling goes on.
-  };
-  Kind kind = Kind::kFailed;
+  ConnectionNews news = ConnectionNews::kFailed;
   std::string detail;
 };
 
@@ -82,7 +75,7 @@ class ClientEndpoint {
   void Open();
   void Close();
   void DrainMonitor();
-  void AddEvent(ClientEvent::Kind kind, std::string detail);
+  void AddEvent(ClientEvent event);
 
   WireContext& context_;
   const Clock& clock_;

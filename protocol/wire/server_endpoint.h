@@ -74,14 +74,14 @@ enum class SendResult {
 
 struct ServerEvent {
   enum class Kind {
-    kPeerLeft,          // `peer`: its connection ended.
+    kPeerLeft,          // `peer`: its user's latest connection ended, or its user was revoked.
     kHandshakeRefused,  // Wrong key, no CURVE, not allowed, too fast, garbage: `detail` says which as far as known.
+    kMessageDropped,    // A connection that broke the rules so that no answer can be given; `detail` says how.
     kEventsLost,        // More happened than is kept (kMaxQueuedEvents); kPeerLeft is never among the lost.
   };
   Kind kind = Kind::kEventsLost;
   Peer peer;
-  std::string address;  // Our address; libzmq does not tell the stranger's.
-  std::string detail;
+  std::string detail;  // libzmq does not tell a refused stranger's address.
 };
 
 // Refusals kept until someone asks; a stranger's flood must not fill the memory.
@@ -115,6 +115,10 @@ class ServerEndpoint {
   void DrainMonitor();
   void AddEvent(ServerEvent event);
   std::optional<Incoming> ReceiveNow();
+  Incoming Accept(const std::string& id, int descriptor, std::string routing_id, const zmq::message_t& frame,
+                  bool one_part);
+  // The connection on this descriptor is over, or is no longer its user's.
+  void Forget(int descriptor);
   std::optional<std::string> UserOf(const zmq::message_t& frame) const;
 
   const Allowlist& allowlist_;
