@@ -162,10 +162,7 @@ void load(WireInput& archive, EnumField<Enum>& field) {
   if (!archive.failed()) field.value = value;
 }
 
-// Cereal would write any enumeration as a number and read it back unchecked. A second candidate makes that ambiguous,
-// which Cereal reports at compile time.
-template <typename Enum>
-requires std::is_enum_v<Enum>
-void load(WireInput& archive, Enum& value) = delete;
+// Cereal would write any enumeration as a number and read it back unchecked. It does so only for archives registered
+// with CEREAL_SETUP_ARCHIVE_TRAITS; these are not, so an enumeration without EnumField does not compile.
 
 }  // namespace hemafed

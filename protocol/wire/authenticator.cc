@@ -48,6 +48,12 @@ class Authenticator::Worker {
   ~Worker() {
     stop_.Wake();
     thread_.join();
+    // Closing alone gives the address back some time later; until then handshakes would wait for an answer in vain.
+    try {
+      socket_.unbind(kZapAddress);
+    } catch (const zmq::error_t&) {
+      return;  // The context has been terminated: the address went with it.
+    }
   }
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;

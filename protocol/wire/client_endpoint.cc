@@ -59,6 +59,7 @@ void ClientEndpoint::Open() {
 
 void ClientEndpoint::Close() {
   monitor_.reset();
+  ready_ = false;
   socket_.set(zmq::sockopt::linger, 0);  // Only called where nothing could be sent.
   socket_.close();
 }
@@ -115,14 +116,12 @@ std::string ClientEndpoint::ExplainFailure() const { return report_.Explain(opti
 void ClientEndpoint::DrainMonitor() {
   while (const auto event = monitor_->Next()) {
     const auto news = report_.Note(*event);
-    if (event->event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH || event->event == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL) {
-      // libzmq does not dial again after these.
-      reopen_at_ms_ = clock_.MonotonicMs() + kReopenAfterRefusalMs;
-    }
+    // libzmq says at once when it is going to dial again.
+    if (event->event == ZMQ_EVENT_DISCONNECTED) reopen_at_ms_ = clock_.MonotonicMs() + kReopenMs;
+    if (event->event == ZMQ_EVENT_CONNECT_RETRIED) reopen_at_ms_.reset();
     if (!news) continue;
     ready_ = *news == ConnectionNews::kReady;
-    const bool handshake = *news == ConnectionNews::kRefused || *news == ConnectionNews::kFailed;
-    AddEvent({*news, handshake ? DescribeHandshakeFailure(*event) : std::string()});
+    AddEvent({*news, DescribeHandshakeFailure(*event)});
   }
   if (reopen_at_ms_ && clock_.MonotonicMs() >= *reopen_at_ms_) {
     reopen_at_ms_.reset();

@@ -5,9 +5,9 @@
 // connection as a kReady event and then says hello and resumes its transfers; what was queued on a broken connection is
 // lost and is sent again by those who sent it.
 //
-// libzmq redials by itself after a lost connection, but gives up for good after a handshake that was answered with a
-// refusal (a site that is not approved yet, a proxy's error page). This endpoint then opens a new socket after
-// kReopenAfterRefusalMs, so that approval takes effect without a restart.
+// libzmq redials by itself after a lost connection, but gives up for good where it holds the other end to blame: a
+// refused key (a site that is not approved yet), a proxy's error page, a broken message. When no redial follows the end
+// of a connection, this endpoint opens a new socket after kReopenMs, so that approval takes effect without a restart.
 //
 // Errors: the constructor throws Error(kInvalidInput) if `server_endpoint` is not an address. What the network does is
 // an event. Thread-safety: one thread, except Wake. Destroy before the context.
@@ -43,7 +43,7 @@ struct ClientEvent {
 };
 
 // Long enough that a waiting site costs the server nothing, short enough for two people on the phone.
-inline constexpr std::int64_t kReopenAfterRefusalMs = 3'000;
+inline constexpr std::int64_t kReopenMs = 3'000;
 
 // A server's events that nobody asked for are merged beyond this.
 inline constexpr std::size_t kMaxClientEvents = 64;

@@ -8,21 +8,35 @@ namespace hemafed {
 
 std::optional<ConnectionNews> ConnectionReport::Note(const MonitorEvent& event) {
   switch (event.event) {
-    case ZMQ_EVENT_CONNECTED: ++counts_.connected; return std::nullopt;
+    case ZMQ_EVENT_CONNECTED:
+      ++counts_.connected;
+      failure_told_ = false;
+      return std::nullopt;
     case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
       counts_ = {};
       ready_ = true;
       return ConnectionNews::kReady;
     case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
+      failure_told_ = true;
       ++(event.value == 400 ? counts_.refused : counts_.undecided);
       return ConnectionNews::kRefused;
-    case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL: ++counts_.foreign; return ConnectionNews::kFailed;
-    case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL: ++counts_.closed_in_handshake; return ConnectionNews::kFailed;
+    case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
+      failure_told_ = true;
+      ++counts_.foreign;
+      return ConnectionNews::kFailed;
+    case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
+      failure_told_ = true;
+      ++counts_.closed_in_handshake;
+      return ConnectionNews::kFailed;
     case ZMQ_EVENT_DISCONNECTED:
       redial_expected_ = true;
-      if (!ready_) return std::nullopt;  // The handshake's own event said it.
-      ready_ = false;
-      return ConnectionNews::kDisconnected;
+      if (ready_) {
+        ready_ = false;
+        return ConnectionNews::kDisconnected;
+      }
+      if (failure_told_) return std::nullopt;
+      ++counts_.foreign;  // What came was not even a greeting: libzmq drops that without an event of its own.
+      return ConnectionNews::kFailed;
     case ZMQ_EVENT_CONNECT_RETRIED:
       if (redial_expected_) {
         redial_expected_ = false;

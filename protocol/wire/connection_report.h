@@ -44,6 +44,7 @@ class ConnectionReport {
 
   Counts counts_;
   bool ready_ = false;
+  bool failure_told_ = false;     // The connection under way has had an event that says why its handshake failed.
   bool redial_expected_ = false;  // The next "retried" event belongs to a connection that ended, not to a failed dial.
 };
 

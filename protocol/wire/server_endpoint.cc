@@ -129,12 +129,13 @@ Incoming ServerEndpoint::Accept(const std::string& id, int descriptor, std::stri
   if (known != peer_of_descriptor_.end() && known->second.user_id != name) Forget(descriptor);
 
   Incoming incoming{{name.value_or(id), std::move(routing_id)}, Refusal{}};
+  peer_of_descriptor_[descriptor] = incoming.peer;
+  routes_.insert(incoming.peer.routing_id);
   if (!name) {
     incoming.content =
         Refusal{RefusalCode::kNotAllowed, "this site's key is no longer approved; ask the consortium's operator", {}};
     return incoming;
   }
-  peer_of_descriptor_[descriptor] = incoming.peer;
   latest_of_user_[*name] = descriptor;
   if (!one_part) {
     incoming.content = Refusal{RefusalCode::kMalformed, "a message has exactly one part", {}};
@@ -173,6 +174,8 @@ bool WaitForServers(std::initializer_list<ServerEndpoint*> endpoints, int timeou
 }
 
 SendResult ServerEndpoint::SendTo(const Peer& peer, const Message& message) {
+  // libzmq itself notices a departure a little later than the monitor says it.
+  if (!routes_.contains(peer.routing_id)) return SendResult::kUnreachable;
   zmq::message_t routing_id(peer.routing_id.data(), peer.routing_id.size());
   zmq::message_t frame = ToZmqMessage(EncodeMessage(message));
   const std::uint64_t bytes = BytesOnWire(frame.size());
@@ -207,7 +210,18 @@ std::optional<ServerEvent> ServerEndpoint::NextEvent() {
 void ServerEndpoint::DrainMonitor() {
   while (const auto event = monitor_->Next()) {
     switch (event->event) {
-      case ZMQ_EVENT_DISCONNECTED: Forget(static_cast<int>(event->value)); break;
+      case ZMQ_EVENT_DISCONNECTED: {
+        const int descriptor = static_cast<int>(event->value);
+        // Bytes that are not even a greeting end a connection without an event of their own.
+        if (!handshake_just_failed_ && !peer_of_descriptor_.contains(descriptor)) {
+          AddEvent({ServerEvent::Kind::kStrangerLeft,
+                    {},
+                    "a peer left before its first message: not a HemaFed program, or one that was stopped"});
+        }
+        handshake_just_failed_ = false;
+        Forget(descriptor);
+        break;
+      }
       case ZMQ_EVENT_ACCEPT_FAILED:
         AddEvent(
             {ServerEvent::Kind::kHandshakeRefused,
@@ -217,6 +231,7 @@ void ServerEndpoint::DrainMonitor() {
       case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
       case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
       case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
+        handshake_just_failed_ = true;  // The end of that connection is the next event.
         AddEvent({ServerEvent::Kind::kHandshakeRefused, {}, DescribeHandshakeFailure(*event)});
         break;
       default: break;
@@ -233,6 +248,7 @@ void ServerEndpoint::Forget(int descriptor) {
     latest_of_user_.erase(latest);
     departures_.push_back({ServerEvent::Kind::kPeerLeft, found->second, "its connection ended"});
   }
+  routes_.erase(found->second.routing_id);
   peer_of_descriptor_.erase(found);
 }
 

@@ -33,6 +33,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <variant>
 
@@ -76,6 +77,7 @@ struct ServerEvent {
   enum class Kind {
     kPeerLeft,          // `peer`: its user's latest connection ended, or its user was revoked.
     kHandshakeRefused,  // Wrong key, no CURVE, not allowed, too fast, garbage: `detail` says which as far as known.
+    kStrangerLeft,      // A connection ended before its first message, for no reason that libzmq tells.
     kMessageDropped,    // A connection that broke the rules so that no answer can be given; `detail` says how.
     kEventsLost,        // More happened than is kept (kMaxQueuedEvents); kPeerLeft is never among the lost.
   };
@@ -129,7 +131,9 @@ class ServerEndpoint {
   std::string bound_endpoint_;
   Traffic traffic_;
   std::map<int, Peer> peer_of_descriptor_;     // By the connection's descriptor, which monitor events carry.
+  std::set<std::string> routes_;               // Routing ids in peer_of_descriptor_: who can still be sent to.
   std::map<std::string, int> latest_of_user_;  // Descriptor of the user's latest connection.
+  bool handshake_just_failed_ = false;
   std::deque<ServerEvent> departures_;
   std::deque<ServerEvent> refusals_;
 };

@@ -65,16 +65,18 @@ std::string DescribeHandshakeFailure(const MonitorEvent& event) {
     }
     case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL: {
       if (event.value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH) return "the peer does not use CURVE";
-      if (event.value == ZMQ_PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC)
-        return "the peer's handshake does not fit our server key";
+      if (event.value == ZMQ_PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC) {
+        return "the peer's handshake was sealed for another server key, or its own two keys do not belong together";
+      }
       std::array<char, 16> code{};
       std::snprintf(code.data(), code.size(), "0x%08x", event.value);
       return std::string("the peer broke the protocol (libzmq ") + code.data() + ")";
     }
-    default:
+    case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
       return event.value == 0 ? std::string("the peer hung up during the handshake")
                               : std::string("the connection ended during the handshake: ") +
                                     ::zmq_strerror(static_cast<int>(event.value));
+    default: return {};
   }
 }
 

@@ -39,7 +39,7 @@ class SocketMonitor {
   zmq::socket_t events_;
 };
 
-// What a failed handshake's event tells, in words ("the peer's key was not accepted (ZAP status 400)").
+// What a failed handshake's event tells, in words ("the key is not approved (ZAP status 400)"); empty for other events.
 [[nodiscard]] std::string DescribeHandshakeFailure(const MonitorEvent& event);
 
 }  // namespace hemafed
