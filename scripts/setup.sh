@@ -15,7 +15,7 @@ APT_PACKAGES=(
   clang-14 libclang-rt-14-dev clang-format-14 clang-tidy-14          # fuzzers, format and lint
   python3 python3-venv                                               # weight import, demo
   libssl-dev libzstd-dev libseccomp-dev                              # cryptography, compression, isolation
-  libzmq3-dev cppzmq-dev libcereal-dev                               # wire
+  libzmq3-dev libsodium-dev cppzmq-dev libcereal-dev                               # wire
   libcli11-dev libspdlog-dev libtomlplusplus-dev nlohmann-json3-dev  # programs
   libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev libopencv-ml-dev
   libgtest-dev libgmock-dev

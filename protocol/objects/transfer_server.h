@@ -1,0 +1,146 @@
+// protocol/objects/transfer_server.h
+// SPDX-License-Identifier: Apache-2.0
+//
+// The coordinator's side of moving objects, as a state machine without sockets: a message of a site goes in, messages
+// to sites come out. docs/wire.md draws the exchange.
+//
+// Reading (site gets):   Get -> Chunk, Chunk, ...; each Chunk is answered by a ChunkAck, which frees its credit.
+// Writing (site puts):   Put -> PutStatus(offset, credit); the site may have chunks under way from `offset` up to
+//                        offset + credit * kChunkBytes; each Chunk received moves that window on with a new PutStatus;
+//                        the last one says complete, after the bytes were hashed, synced and stored.
+//
+// Credit is one chunk under way, in either direction. There are kTransferCredits over all sites together, which bounds
+// the memory of both ends whatever their number. Sites that wait get credit one chunk at a time in turn; one site holds
+// at most kCreditsPerSite, so that one that stalls does not stop the others. DropPeer (its connection ended) and
+// ReclaimStalled (it stays silent while others wait) take credit back. The site's part stays: it asks again and goes
+// on.
+//
+// A site has at most one Get and one Put under way; a new one replaces the old. An object being written belongs to one
+// site at a time; another that puts the same one waits and finds it complete.
+//
+// Who may get or put which object is decided by the caller's function, for each Get, Put and Have.
+//
+// Errors: what a site does wrong is answered with a Refusal and changes nothing. A full disk is answered with kNoSpace
+// (the part is removed), any other failure of the disk with kStorageFailed; both are also reported by
+// TakeStorageErrors.
+//
+// Thread-safety: one thread.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/clock.h"
+#include "protocol/objects/object_store.h"
+#include "protocol/wire/messages.h"
+
+namespace hemafed::wire {
+
+// Design §11.11: with chunks of 1 MiB this is what lets the coordinator stay below 64 MB.
+inline constexpr std::uint32_t kTransferCredits = 16;
+// Half, so that a second site always finds some at once. 8 MiB under way fill 0.6 Gbit/s at 100 ms.
+inline constexpr std::uint32_t kCreditsPerSite = 8;
+// A site that holds credit, moves no byte for this long and keeps others waiting loses it. Longer than one chunk takes
+// on the slowest link we support.
+inline constexpr std::int64_t kStallMs = 90'000;
+
+struct TransferRequest {
+  enum class Kind { kGet, kPut };
+  Kind kind = Kind::kGet;
+  std::string user;
+  Digest digest;
+  std::uint64_t size = 0;  // Announced size of a put.
+};
+// Nothing: allowed. A Refusal: what the site is told.
+using AuthoriseTransfer = std::function<std::optional<Refusal>(const TransferRequest&)>;
+
+struct Outgoing {
+  std::string user;
+  Message message;
+};
+
+struct TransferProgress {
+  std::string user;
+  TransferRequest::Kind kind = TransferRequest::Kind::kGet;
+  Digest digest;
+  std::uint64_t done_bytes = 0;
+  std::uint64_t total_bytes = 0;
+};
+
+class TransferServer {
+ public:
+  // `store` and `clock` are borrowed.
+  TransferServer(ObjectStore& store, const Clock& clock, AuthoriseTransfer authorise);
+
+  // Have, Get, ChunkAck, Put and Chunk; others throw Error(kInternal).
+  [[nodiscard]] static bool Handles(const Message& message) noexcept;
+  [[nodiscard]] std::vector<Outgoing> Handle(const std::string& user, const Message& message);
+
+  // The user's connection ended. Returns what others may now be sent.
+  [[nodiscard]] std::vector<Outgoing> DropPeer(const std::string& user);
+  // Call now and then (every second or so).
+  [[nodiscard]] std::vector<Outgoing> ReclaimStalled();
+
+  // Objects that were completed by a put since the last call.
+  [[nodiscard]] std::vector<Digest> TakeCompleted();
+  // Disk errors since the last call, for the operator's log.
+  [[nodiscard]] std::vector<std::string> TakeStorageErrors();
+
+  [[nodiscard]] std::vector<TransferProgress> progress() const;
+  [[nodiscard]] std::uint32_t credits_in_use() const { return credits_in_use_; }
+
+ private:
+  struct Download {
+    Digest digest;
+    std::unique_ptr<ReadableFile> file;
+    std::uint64_t total = 0;
+    std::uint64_t next = 0;   // First byte not sent yet.
+    std::uint64_t end = 0;    // Where this request ends.
+    std::uint64_t acked = 0;  // Everything before it has arrived.
+  };
+  struct Upload {
+    Digest digest;
+    std::uint64_t total = 0;
+    std::optional<PartFile> part;  // Nothing while another site writes the same object.
+    std::uint32_t granted = 0;     // Chunks the site may have under way from part->size() on.
+  };
+  struct Site {
+    std::optional<Download> download;
+    std::optional<Upload> upload;
+    std::int64_t progress_ms = 0;  // When a byte last advanced, monotonic.
+  };
+
+  void OnHave(const std::string& user, const Have& have, std::vector<Outgoing>& out);
+  void OnGet(const std::string& user, const Get& get, std::vector<Outgoing>& out);
+  void OnChunkAck(const std::string& user, const ChunkAck& ack, std::vector<Outgoing>& out);
+  void OnPut(const std::string& user, const Put& put, std::vector<Outgoing>& out);
+  void OnChunk(const std::string& user, const Chunk& chunk, std::vector<Outgoing>& out);
+
+  void EndDownload(Site& site);
+  void EndUpload(Site& site);
+  void StartWaitingUpload(const Digest& digest, std::vector<Outgoing>& out);
+  void CompleteUpload(const std::string& user, Site& site, std::vector<Outgoing>& out);
+  void FailUpload(const std::string& user, Site& site, const class Error& error, std::vector<Outgoing>& out);
+  // Hands free credit to those who wait, one chunk a turn.
+  void Distribute(std::vector<Outgoing>& out);
+  [[nodiscard]] bool Wants(const Site& site) const;
+  void GrantOne(const std::string& user, Site& site, std::vector<Outgoing>& out);
+  [[nodiscard]] static std::uint32_t Held(const Site& site);
+
+  ObjectStore& store_;
+  const Clock& clock_;
+  AuthoriseTransfer authorise_;
+  std::map<std::string, Site> sites_;
+  std::string last_served_;  // Round robin goes on after this user.
+  std::uint32_t credits_in_use_ = 0;
+  std::vector<Digest> completed_;
+  std::vector<std::string> storage_errors_;
+};
+
+}  // namespace hemafed::wire

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "protocol/wire/server_endpoint.h"
+
+#include <chrono>
+#include <utility>
+
+#include "common/error.h"
+#include "protocol/wire/zmq_calls.h"
+
+namespace hemafed::wire {
+
+namespace {
+
+// Routing ids that libzmq makes up are a zero byte and a counter; a peer's own choice cannot start with zero.
+constexpr std::size_t kRoutingIdBytes = 5;
+
+bool IsGiven(const zmq::message_t& routing_id) {
+  return routing_id.size() == kRoutingIdBytes && *routing_id.data<char>() == '\0';
+}
+
+// Properties of the connection a message came over; nothing if libzmq did not set them.
+std::optional<std::string> Property(const zmq::message_t& message, const char* name) {
+  const char* value = ::zmq_msg_gets(const_cast<zmq_msg_t*>(message.handle()), name);
+  if (value == nullptr) return std::nullopt;
+  return value;
+}
+
+// Without this, a server whose authenticator is missing lets every key in. The option is in libzmq since 4.3.0, but
+// Debian's header names it only for programs that ask for draft features, so its number stands here and its effect is
+// read back.
+void EnforceAdmission(zmq::socket_t& socket) {
+  constexpr int kZapEnforceDomain = 93;
+  const int wanted = 1;
+  int actual = 0;
+  std::size_t size = sizeof(actual);
+  const bool set = ::zmq_setsockopt(socket.handle(), kZapEnforceDomain, &wanted, sizeof(wanted)) == 0 &&
+                   ::zmq_getsockopt(socket.handle(), kZapEnforceDomain, &actual, &size) == 0;
+  if (!set || actual != wanted) {
+    throw Error(ErrorCode::kInternal,
+                "this libzmq cannot refuse connections without an authenticator; use 4.3 or newer");
+  }
+}
+
+zmq::socket_t OpenRouter(WireContext& context, const ServerOptions& options) {
+  zmq::socket_t socket(context.zmq(), zmq::socket_type::router);
+  socket.set(zmq::sockopt::curve_server, true);
+  socket.set(zmq::sockopt::curve_secretkey, KeyView(options.keys.secret_key));
+  socket.set(zmq::sockopt::zap_domain, DomainName(options.domain));
+  EnforceAdmission(socket);
+  socket.set(zmq::sockopt::router_mandatory, true);  // Sending to a peer that left is reported, not swallowed.
+  socket.set(zmq::sockopt::maxmsgsize,
+             options.domain == AdmissionDomain::kEnrol ? kMaxEnrolMessageBytes : kMaxSocketMessageBytes);
+  socket.set(zmq::sockopt::sndhwm, kSendQueueMessages);
+  socket.set(zmq::sockopt::rcvhwm, kReceiveQueueMessages);
+  socket.set(zmq::sockopt::handshake_ivl, kHandshakeTimeoutMs);
+  socket.set(zmq::sockopt::heartbeat_ivl, kHeartbeatIntervalMs);
+  socket.set(zmq::sockopt::heartbeat_timeout, kHeartbeatTimeoutMs);
+  socket.set(zmq::sockopt::heartbeat_ttl, kHeartbeatTimeoutMs);
+  socket.set(zmq::sockopt::linger, kLingerMs);
+  return socket;
+}
+
+}  // namespace
+
+ServerEndpoint::ServerEndpoint(WireContext& context, const Allowlist& allowlist, const ServerOptions& options)
+    : allowlist_(allowlist), domain_(options.domain) {
+  try {
+    socket_ = OpenRouter(context, options);
+    monitor_ = std::make_unique<SocketMonitor>(
+        context.zmq(), socket_,
+        ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_ACCEPT_FAILED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
+            ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL);
+    socket_.bind(options.bind_to);
+    bound_endpoint_ = socket_.get(zmq::sockopt::last_endpoint);
+  } catch (const zmq::error_t& error) {
+    const bool malformed = error.num() == EINVAL || error.num() == EPROTONOSUPPORT || error.num() == ENODEV;
+    throw Error(malformed ? ErrorCode::kInvalidInput : ErrorCode::kUnavailable,
+                "cannot listen on " + options.bind_to + ": " + error.what() +
+                    "; name an address of this machine and a free port, like tcp://*:7007");
+  }
+}
+
+ServerEndpoint::~ServerEndpoint() = default;
+
+std::optional<std::string> ServerEndpoint::UserOf(const zmq::message_t& frame) const {
+  const auto property = Property(frame, "User-Id");
+  const std::string prefix = std::string(DomainName(domain_)) + ":";
+  if (!property || !property->starts_with(prefix)) return std::nullopt;
+  return property;
+}
+
+std::optional<Incoming> ServerEndpoint::ReceiveNow() {
+  zmq::message_t routing_id;
+  zmq::message_t frame;
+  while (TryReceive(socket_, routing_id)) {
+    bool one_part = routing_id.more() && TryReceive(socket_, frame);
+    for (zmq::message_t extra; one_part && frame.more();) {
+      // Dropped part by part: a message of many parts must not be held together.
+      one_part = false;
+      while (TryReceive(socket_, extra) && extra.more()) {
+      }
+    }
+    // Before the descriptor is looked at: if it was another connection's, that one's end is known now.
+    DrainMonitor();
+    ++traffic_.received_messages;
+    traffic_.received_bytes += BytesOnWire(frame.size());
+
+    const auto id = UserOf(frame);
+    const auto descriptor_text = Property(frame, "__fd");
+    if (!id || !descriptor_text || !IsGiven(routing_id)) {
+      AddEvent({ServerEvent::Kind::kMessageDropped, {id.value_or(""), ""}, "the peer chose its own routing id"});
+      continue;
+    }
+    return Accept(*id, std::stoi(*descriptor_text), routing_id.to_string(), frame, one_part);
+  }
+  return std::nullopt;
+}
+
+Incoming ServerEndpoint::Accept(const std::string& id, int descriptor, std::string routing_id,
+                                const zmq::message_t& frame, bool one_part) {
+  std::optional<std::string> name = id;
+  if (domain_ == AdmissionDomain::kWork) {
+    CurveKey key{};
+    const auto bytes = HexDecode(std::string_view(id).substr(DomainName(domain_).size() + 1));
+    if (bytes && bytes->size() == key.size()) std::copy(bytes->begin(), bytes->end(), key.begin());
+    name = allowlist_.UserOf(key);
+  }
+  const auto known = peer_of_descriptor_.find(descriptor);
+  if (known != peer_of_descriptor_.end() && known->second.user_id != name) Forget(descriptor);
+
+  Incoming incoming{{name.value_or(id), std::move(routing_id)}, Refusal{}};
+  peer_of_descriptor_[descriptor] = incoming.peer;
+  routes_.insert(incoming.peer.routing_id);
+  if (!name) {
+    incoming.content =
+        Refusal{RefusalCode::kNotAllowed, "this site's key is no longer approved; ask the consortium's operator", {}};
+    return incoming;
+  }
+  latest_of_user_[*name] = descriptor;
+  if (!one_part) {
+    incoming.content = Refusal{RefusalCode::kMalformed, "a message has exactly one part", {}};
+    return incoming;
+  }
+  auto decoded = DecodeMessage({frame.data<std::uint8_t>(), frame.size()});
+  if (const auto* bad = std::get_if<BadMessage>(&decoded)) {
+    incoming.content = bad->ToRefusal();
+  } else {
+    incoming.content = std::move(std::get<Message>(decoded));
+  }
+  return incoming;
+}
+
+std::optional<Incoming> ServerEndpoint::Receive(int timeout_ms) {
+  using SteadyClock = std::chrono::steady_clock;
+  const auto deadline = SteadyClock::now() + std::chrono::milliseconds(timeout_ms);
+  while (true) {
+    if (auto incoming = ReceiveNow()) return incoming;
+    DrainMonitor();
+    if (waker_.Drain() || !departures_.empty() || !refusals_.empty()) return std::nullopt;
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - SteadyClock::now()).count();
+    if (left <= 0 || !WaitForServers({this}, static_cast<int>(left))) return std::nullopt;
+  }
+}
+
+bool WaitForServers(std::initializer_list<ServerEndpoint*> endpoints, int timeout_ms) {
+  std::vector<zmq::pollitem_t> items;
+  for (ServerEndpoint* endpoint : endpoints) {
+    if (!endpoint->departures_.empty() || !endpoint->refusals_.empty()) return true;
+    items.push_back({endpoint->socket_.handle(), 0, ZMQ_POLLIN, 0});
+    items.push_back({endpoint->monitor_->handle(), 0, ZMQ_POLLIN, 0});
+    items.push_back({nullptr, endpoint->waker_.descriptor(), ZMQ_POLLIN, 0});
+  }
+  return Poll(items, timeout_ms);
+}
+
+SendResult ServerEndpoint::SendTo(const Peer& peer, const Message& message) {
+  // libzmq itself notices a departure a little later than the monitor says it.
+  if (!routes_.contains(peer.routing_id)) return SendResult::kUnreachable;
+  zmq::message_t routing_id(peer.routing_id.data(), peer.routing_id.size());
+  zmq::message_t frame = ToZmqMessage(EncodeMessage(message));
+  const std::uint64_t bytes = BytesOnWire(frame.size());
+  try {
+    // The first part decides: libzmq takes the second wherever it took the first.
+    if (!socket_.send(routing_id, zmq::send_flags::sndmore | zmq::send_flags::dontwait)) return SendResult::kQueueFull;
+    if (!socket_.send(frame, zmq::send_flags::dontwait)) return SendResult::kQueueFull;
+  } catch (const zmq::error_t& error) {
+    if (error.num() != EHOSTUNREACH) throw;
+    return SendResult::kUnreachable;
+  }
+  ++traffic_.sent_messages;
+  traffic_.sent_bytes += bytes;
+  return SendResult::kSent;
+}
+
+std::optional<Peer> ServerEndpoint::PeerOf(const std::string& user_id) const {
+  const auto found = latest_of_user_.find(user_id);
+  if (found == latest_of_user_.end()) return std::nullopt;
+  return peer_of_descriptor_.at(found->second);
+}
+
+std::optional<ServerEvent> ServerEndpoint::NextEvent() {
+  DrainMonitor();
+  std::deque<ServerEvent>& queue = departures_.empty() ? refusals_ : departures_;
+  if (queue.empty()) return std::nullopt;
+  ServerEvent event = std::move(queue.front());
+  queue.pop_front();
+  return event;
+}
+
+void ServerEndpoint::DrainMonitor() {
+  while (const auto event = monitor_->Next()) {
+    switch (event->event) {
+      case ZMQ_EVENT_DISCONNECTED: {
+        const int descriptor = static_cast<int>(event->value);
+        // Bytes that are not even a greeting end a connection without an event of their own.
+        if (!handshake_just_failed_ && !peer_of_descriptor_.contains(descriptor)) {
+          AddEvent({ServerEvent::Kind::kStrangerLeft,
+                    {},
+                    "a peer left before its first message: not a HemaFed program, or one that was stopped"});
+        }
+        handshake_just_failed_ = false;
+        Forget(descriptor);
+        break;
+      }
+      case ZMQ_EVENT_ACCEPT_FAILED:
+        AddEvent(
+            {ServerEvent::Kind::kHandshakeRefused,
+             {},
+             std::string("a connection could not be accepted: ") + ::zmq_strerror(static_cast<int>(event->value))});
+        break;
+      case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
+      case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
+      case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
+        handshake_just_failed_ = true;  // The end of that connection is the next event.
+        AddEvent({ServerEvent::Kind::kHandshakeRefused, {}, DescribeHandshakeFailure(*event)});
+        break;
+      default: break;
+    }
+  }
+}
+
+void ServerEndpoint::Forget(int descriptor) {
+  const auto found = peer_of_descriptor_.find(descriptor);
+  if (found == peer_of_descriptor_.end()) return;
+  const auto latest = latest_of_user_.find(found->second.user_id);
+  // An older connection of a user who has come back already is nobody's loss.
+  if (latest != latest_of_user_.end() && latest->second == descriptor) {
+    latest_of_user_.erase(latest);
+    departures_.push_back({ServerEvent::Kind::kPeerLeft, found->second, "its connection ended"});
+  }
+  routes_.erase(found->second.routing_id);
+  peer_of_descriptor_.erase(found);
+}
+
+void ServerEndpoint::AddEvent(ServerEvent event) {
+  if (refusals_.size() < kMaxQueuedEvents) {
+    refusals_.push_back(std::move(event));
+  } else if (refusals_.back().kind != ServerEvent::Kind::kEventsLost) {
+    refusals_.push_back({ServerEvent::Kind::kEventsLost, {}, "more refusals than are kept"});
+  }
+}
+
+}  // namespace hemafed::wire

@@ -1,0 +1,144 @@
+// protocol/wire/server_endpoint.h
+// SPDX-License-Identifier: Apache-2.0
+//
+// The coordinator's end of the wire: a ROUTER socket with CURVE, admission by the Authenticator and a socket monitor.
+//
+// Who sent a message is the user id that the authenticator attached to the connection; a routing id only says where an
+// answer goes. Each message's user is looked up again, so a revoked one's next message arrives as a refusal. Peers that
+// choose their own routing id are refused: otherwise a site could take over another one's address after it left.
+//
+// A loop over one endpoint:
+//
+//     while (!stop) {
+//       auto incoming = endpoint.Receive(1000);
+//       while (auto event = endpoint.NextEvent()) ...      // a peer left, a handshake was refused
+//       if (!incoming) continue;                           // time passed, an event, or Wake
+//       if (const auto* refusal = std::get_if<Refusal>(&incoming->content)) {
+//         endpoint.SendTo(incoming->peer, *refusal);       // nothing else may happen because of it
+//       } else ...
+//     }
+//
+// A loop over several endpoints waits in WaitForServers and then calls Receive(0) on each.
+//
+// Errors: the constructor throws Error(kUnavailable) if the address cannot be bound and Error(kInvalidInput) if it is
+// not an address. What peers do is never an exception.
+//
+// Thread-safety: one thread, except Wake (any thread or signal handler). Destroy before the Authenticator and the
+// context.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <initializer_list>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <variant>
+
+#include "protocol/wire/authenticator.h"
+#include "protocol/wire/curve.h"
+#include "protocol/wire/messages.h"
+#include "protocol/wire/socket_monitor.h"
+#include "protocol/wire/traffic.h"
+#include "protocol/wire/waker.h"
+#include "protocol/wire/wire_context.h"
+
+namespace hemafed::wire {
+
+struct ServerOptions {
+  std::string bind_to;  // "tcp://*:7007", "tcp://127.0.0.1:*" (any free port).
+  CurveKeyPair keys;
+  AdmissionDomain domain = AdmissionDomain::kWork;
+};
+
+// Where an answer goes. Valid until the peer's connection ends; a later SendTo says kUnreachable.
+struct Peer {
+  std::string user_id;     // Work: the name on the allow-list. Enrolment: "enrol:<hex of the public key>".
+  std::string routing_id;  // Opaque.
+  bool operator==(const Peer&) const = default;
+};
+
+struct Incoming {
+  Peer peer;
+  // Refusal here: the message was not accepted (not a valid message, or its sender is no longer allowed). It is what to
+  // answer, if anything; the sender's own Refusal messages arrive inside Message.
+  std::variant<Message, Refusal> content;
+};
+
+enum class SendResult {
+  kSent,         // Queued; delivery is up to the connection.
+  kUnreachable,  // The peer has gone.
+  kQueueFull,    // kSendQueueMessages wait already: the peer does not read.
+};
+
+struct ServerEvent {
+  enum class Kind {
+    kPeerLeft,          // `peer`: its user's latest connection ended, or its user was revoked.
+    kHandshakeRefused,  // Wrong key, no CURVE, not allowed, too fast, garbage: `detail` says which as far as known.
+    kStrangerLeft,      // A connection ended before its first message, for no reason that libzmq tells.
+    kMessageDropped,    // A connection that broke the rules so that no answer can be given; `detail` says how.
+    kEventsLost,        // More happened than is kept (kMaxQueuedEvents); kPeerLeft is never among the lost.
+  };
+  Kind kind = Kind::kEventsLost;
+  Peer peer;
+  std::string detail;  // libzmq does not tell a refused stranger's address.
+};
+
+// Refusals kept until someone asks; a stranger's flood must not fill the memory.
+inline constexpr std::size_t kMaxQueuedEvents = 256;
+
+class ServerEndpoint {
+ public:
+  // All borrowed; `allowlist` is the one given to the context's Authenticator.
+  ServerEndpoint(WireContext& context, const Allowlist& allowlist, const ServerOptions& options);
+  ~ServerEndpoint();
+  ServerEndpoint(const ServerEndpoint&) = delete;
+  ServerEndpoint& operator=(const ServerEndpoint&) = delete;
+
+  // The next message; nothing after `timeout_ms` (0: do not wait), after Wake, or when NextEvent has news.
+  [[nodiscard]] std::optional<Incoming> Receive(int timeout_ms);
+  [[nodiscard]] std::optional<ServerEvent> NextEvent();
+
+  [[nodiscard]] SendResult SendTo(const Peer& peer, const Message& message);
+  // The most recent connection on which this user spoke and which has not ended.
+  [[nodiscard]] std::optional<Peer> PeerOf(const std::string& user_id) const;
+
+  // The address actually bound, with the real port.
+  [[nodiscard]] const std::string& bound_endpoint() const { return bound_endpoint_; }
+  [[nodiscard]] const Traffic& traffic() const { return traffic_; }
+
+  void Wake() noexcept { waker_.Wake(); }
+
+ private:
+  friend bool WaitForServers(std::initializer_list<ServerEndpoint*> endpoints, int timeout_ms);
+
+  void DrainMonitor();
+  void AddEvent(ServerEvent event);
+  std::optional<Incoming> ReceiveNow();
+  Incoming Accept(const std::string& id, int descriptor, std::string routing_id, const zmq::message_t& frame,
+                  bool one_part);
+  // The connection on this descriptor is over, or is no longer its user's.
+  void Forget(int descriptor);
+  std::optional<std::string> UserOf(const zmq::message_t& frame) const;
+
+  const Allowlist& allowlist_;
+  AdmissionDomain domain_;
+  zmq::socket_t socket_;
+  std::unique_ptr<SocketMonitor> monitor_;
+  Waker waker_;
+  std::string bound_endpoint_;
+  Traffic traffic_;
+  std::map<int, Peer> peer_of_descriptor_;     // By the connection's descriptor, which monitor events carry.
+  std::set<std::string> routes_;               // Routing ids in peer_of_descriptor_: who can still be sent to.
+  std::map<std::string, int> latest_of_user_;  // Descriptor of the user's latest connection.
+  bool handshake_just_failed_ = false;
+  std::deque<ServerEvent> departures_;
+  std::deque<ServerEvent> refusals_;
+};
+
+// Waits until one of the endpoints has a message, an event or was woken; false when the time passed.
+bool WaitForServers(std::initializer_list<ServerEndpoint*> endpoints, int timeout_ms);
+
+}  // namespace hemafed::wire
