@@ -29,7 +29,9 @@ void Check(int result, const char* call) {
   if (result != 1) throw Error(ErrorCode::kInternal, std::string("OpenSSL ") + call + " failed");
 }
 
-void FillRandom(std::span<std::uint8_t> out) { Check(RAND_bytes(out.data(), static_cast<int>(out.size())), "RAND_bytes"); }
+void FillRandom(std::span<std::uint8_t> out) {
+  Check(RAND_bytes(out.data(), static_cast<int>(out.size())), "RAND_bytes");
+}
 
 // A cipher that has taken key, nonce, header and context; ready for the text.
 Cipher StartCipher(const SealKey& key, ByteView header, std::string_view context, bool encrypt) {
@@ -58,6 +60,11 @@ SealKey LoadOrCreateSealKey(FileSystem& files, const Path& path) {
     FillRandom(bytes);
     WriteFileAtomically(files, path, AsText(bytes), 0600);
   } else {
+    if (const auto mode = files.ModeOf(path); mode && (*mode & 077u) != 0) {
+      throw Error(ErrorCode::kConflict, "the key " + path.string() +
+                                            " can be read or written by other users of this machine; run `chmod 600 " +
+                                            path.string() + "`");
+    }
     std::string content = ReadFile(files, path, SealKey::kBytes);
     if (content.size() != SealKey::kBytes) {
       throw Error(ErrorCode::kInvalidInput, path.string() + " is not a key: it has " + std::to_string(content.size()) +
@@ -101,9 +108,9 @@ Bytes OpenSealed(const SealKey& key, std::string_view context, ByteView sealed) 
   const Cipher cipher = StartCipher(key, sealed.first(kHeaderBytes), context, false);
   Bytes plaintext(ciphertext.size() + 1);  // One more, so that there is an address to write to when it is empty.
   int length = 0;
-  Check(EVP_CipherUpdate(cipher.get(), plaintext.data(), &length, ciphertext.data(),
-                         static_cast<int>(ciphertext.size())),
-        "EVP_CipherUpdate");
+  Check(
+      EVP_CipherUpdate(cipher.get(), plaintext.data(), &length, ciphertext.data(), static_cast<int>(ciphertext.size())),
+      "EVP_CipherUpdate");
   Check(EVP_CIPHER_CTX_ctrl(cipher.get(), EVP_CTRL_GCM_SET_TAG, kTagBytes, tag.data()), "EVP_CTRL_GCM_SET_TAG");
   int rest = 0;
   if (EVP_CipherFinal_ex(cipher.get(), plaintext.data() + length, &rest) != 1) {

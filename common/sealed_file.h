@@ -14,11 +14,12 @@
 //
 // Random nonces allow 2^32 sealings with one key before two may collide with a probability of 2^-32; a vault that is
 // rewritten every second gets there after 136 years. What sealing does not show: that an old version of the same file
-// was put back. Keys must be unreadable to others; LoadOrCreateSealKey creates them with mode 0600.
+// was put back. A key file that other users could read is refused.
 //
 // Errors: kCorrupt: not a sealed file, wrong key, wrong context, or changed bytes (which of them cannot be told apart);
-// kInvalidInput: a key file that does not have 32 bytes, or too much plaintext; kInternal: OpenSSL failed; those of
-// FileSystem. Messages hold no keys and no plaintext. Thread-safety: free functions.
+// kInvalidInput: a key file that does not have 32 bytes, or too much plaintext; kConflict: a key open to others;
+// kInternal: OpenSSL failed; those of FileSystem. Messages hold no keys and no plaintext. Thread-safety: free
+// functions.
 #pragma once
 
 #include <array>

@@ -11,24 +11,12 @@
 
 namespace hemafed::learning {
 
-std::string_view SamplingName(Sampling sampling) {
-  return sampling == Sampling::kEpochs ? "epochs" : "class_balanced";
-}
-
-Sampling SamplingFromName(std::string_view name) {
-  for (const auto candidate : {Sampling::kEpochs, Sampling::kClassBalanced}) {
-    if (name == SamplingName(candidate)) return candidate;
-  }
-  throw Error(ErrorCode::kInvalidInput, "unknown sampling '" + std::string(name.substr(0, 64)) +
-                                            "'; known are epochs and class_balanced");
-}
-
 BatchDraws::BatchDraws(std::uint64_t seed, Sampling sampling, std::span<const std::int64_t> labels)
     : sampling_(sampling) {
   if (labels.empty() || labels.size() > UINT32_MAX) {
     throw Error(ErrorCode::kInvalidInput, "there are no pictures to draw batches from");
   }
-  if (sampling == Sampling::kEpochs) {
+  if (sampling == Sampling::kUniform) {
     std::vector<std::uint32_t> all(labels.size());
     std::iota(all.begin(), all.end(), 0u);
     lists_.push_back({.seed = DeriveSeed(seed, "pictures"), .items = std::move(all), .order = {}});
@@ -59,7 +47,7 @@ std::uint32_t BatchDraws::Sequence::At(std::uint64_t draw) {
 std::vector<std::uint32_t> BatchDraws::Indices(std::uint64_t global_step, std::uint32_t batch) {
   std::vector<std::uint32_t> indices;
   for (std::uint64_t draw = global_step * batch; indices.size() < batch; ++draw) {
-    if (sampling_ == Sampling::kEpochs) {
+    if (sampling_ == Sampling::kUniform) {
       indices.push_back(lists_[0].At(draw));
     } else {
       indices.push_back(lists_[turns_.At(draw)].At(draw / lists_.size()));

@@ -4,10 +4,10 @@
 // Which pictures are in which batch, as a pure function of a seed and the global step of the task (steps of earlier
 // rounds count): no loader has a position that could be lost, and a round can be made again at any time.
 //
-//   epochs          draw i of the task is place i mod n of the order of epoch i / n; each epoch has an order of its
-//                   own, so n successive draws from a multiple of n on see every picture once.
-//   class_balanced  draw i belongs to turn i / C of the C classes that have pictures; each turn visits every class
-//                   once, in an order of its own. The pictures of a class come in epochs as above.
+//   kUniform   draw i of the task is place i mod n of the order of epoch i / n; each epoch has an order of its
+//              own, so n successive draws from a multiple of n on see every picture once.
+//   kBalanced  draw i belongs to turn i / C of the C classes that have pictures; each turn visits every class
+//              once, in an order of its own. The pictures of a class come in epochs as above.
 //
 // The step s of batch size B takes draws s B .. s B + B - 1. A batch may span two epochs and then hold a picture twice.
 // Orders are Fisher-Yates (common/random.h) with streams: epoch e of a class list uses RandomStream(DeriveSeed(seed,
@@ -18,15 +18,11 @@
 
 #include <cstdint>
 #include <span>
-#include <string_view>
 #include <vector>
 
-namespace hemafed::learning {
+#include "codec/plan.h"
 
-enum class Sampling : std::uint8_t { kEpochs, kClassBalanced };
-[[nodiscard]] std::string_view SamplingName(Sampling sampling);
-// "epochs" or "class_balanced"; throws kInvalidInput for anything else.
-[[nodiscard]] Sampling SamplingFromName(std::string_view name);
+namespace hemafed::learning {
 
 class BatchDraws {
  public:
@@ -48,7 +44,7 @@ class BatchDraws {
 
   Sampling sampling_;
   std::vector<Sequence> lists_;  // One for all pictures, or one a class in ascending order of labels.
-  Sequence turns_;               // Over the positions in lists_; used by kClassBalanced.
+  Sequence turns_;               // Over the positions in lists_; used by kBalanced.
 };
 
 }  // namespace hemafed::learning

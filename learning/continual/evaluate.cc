@@ -30,9 +30,7 @@ std::vector<std::uint32_t> AnswersOf(const at::Tensor& logits) {
 
 }  // namespace
 
-std::uint64_t ConfusionCounts::Total() const {
-  return std::accumulate(counts.begin(), counts.end(), std::uint64_t{0});
-}
+std::uint64_t ConfusionCounts::Total() const { return std::accumulate(counts.begin(), counts.end(), std::uint64_t{0}); }
 
 std::uint64_t ConfusionCounts::Correct() const {
   std::uint64_t correct = 0;
@@ -43,7 +41,7 @@ std::uint64_t ConfusionCounts::Correct() const {
 ConfusionCounts Evaluate(const Classifier& model, BatchSource& source, std::uint32_t classes, std::uint32_t batch,
                          const std::function<void(std::uint64_t)>& on_pictures) {
   if (batch < 1) Fail("a batch needs at least one picture");
-  if (classes > kMaxClasses || model.classes() > std::int64_t{classes}) {
+  if (classes > kMaxHeadRows || model.classes() > std::int64_t{classes}) {
     Fail("the model knows " + std::to_string(model.classes()) + " classes, the plan " + std::to_string(classes));
   }
   ConfusionCounts result{classes, std::vector<std::uint64_t>(std::size_t{classes} * classes)};

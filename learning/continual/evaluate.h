@@ -34,7 +34,6 @@ struct ConfusionCounts {
 // `classes`: of the whole plan. `batch`: pictures per forward pass. `on_pictures` may be empty; it is told the number
 // of pictures done after each batch.
 [[nodiscard]] ConfusionCounts Evaluate(const Classifier& model, BatchSource& source, std::uint32_t classes,
-                                       std::uint32_t batch,
-                                       const std::function<void(std::uint64_t)>& on_pictures = {});
+                                       std::uint32_t batch, const std::function<void(std::uint64_t)>& on_pictures = {});
 
 }  // namespace hemafed::learning

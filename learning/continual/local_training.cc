@@ -25,7 +25,7 @@ void Require(bool holds, const std::string& rule) {
 void CheckSettings(const TrainingSettings& settings, const TrainingPlace& place) {
   Require(settings.steps >= 1 && settings.steps <= kMaxStepsPerRound, "steps must be 1 to 1000000");
   Require(settings.batch >= 1 && settings.batch <= kMaxBatch, "batch must be 1 to 4096");
-  Require(settings.rounds >= 1 && settings.rounds <= kMaxRounds, "rounds must be 1 to 100000");
+  Require(settings.rounds >= 1 && settings.rounds <= kMaxRounds, "rounds must be 1 to 10000");
   Require(place.round < settings.rounds, "round " + std::to_string(place.round) + " is beyond the task's rounds");
   Require(settings.learning_rate > 0.0 && std::isfinite(settings.learning_rate), "learning_rate must be above 0");
   Require(settings.gamma >= 0.0 && std::isfinite(settings.gamma), "gamma must not be negative");
@@ -81,8 +81,8 @@ at::Tensor StudentLogits(const Classifier& model, const at::Tensor& pictures, do
   if (dropout > 0.0) {
     std::vector<std::uint64_t> places(static_cast<std::size_t>(pictures.size(0)));
     std::iota(places.begin(), places.end(), std::uint64_t{0});
-    const at::Tensor mask = DropoutMask(seed, step, places, activations.size(1), activations.size(2),
-                                        activations.size(3), dropout);
+    const at::Tensor mask =
+        DropoutMask(seed, step, places, activations.size(1), activations.size(2), activations.size(3), dropout);
     activations = activations * mask.to(activations.scalar_type());
   }
   return model.Head(model.TrunkAfter(activations));
@@ -90,20 +90,8 @@ at::Tensor StudentLogits(const Classifier& model, const at::Tensor& pictures, do
 
 }  // namespace
 
-std::string_view RateScheduleName(RateSchedule schedule) {
-  return schedule == RateSchedule::kConstant ? "constant" : "linear";
-}
-
-RateSchedule RateScheduleFromName(std::string_view name) {
-  for (const auto candidate : {RateSchedule::kConstant, RateSchedule::kLinear}) {
-    if (name == RateScheduleName(candidate)) return candidate;
-  }
-  throw Error(ErrorCode::kInvalidInput, "unknown learning rate schedule '" + std::string(name.substr(0, 64)) +
-                                            "'; known are constant and linear");
-}
-
-double LearningRateAt(RateSchedule schedule, double rate, std::uint64_t global_step, std::uint64_t task_steps) {
-  if (schedule == RateSchedule::kConstant) return rate;
+double LearningRateAt(LearningRateSchedule schedule, double rate, std::uint64_t global_step, std::uint64_t task_steps) {
+  if (schedule == LearningRateSchedule::kConstant) return rate;
   return rate * (1.0 - static_cast<double>(global_step) / static_cast<double>(task_steps));
 }
 
@@ -149,7 +137,7 @@ TrainingReport TrainLocally(Classifier& model, const Classifier* teacher, BatchS
 
     for (const std::uint32_t index : indices) ++report.pictures_per_class[static_cast<std::size_t>(labels[index])];
     report.pictures += indices.size();
-    report.mean_cross_entropy += loss.cross_entropy.item<double>() / settings.steps;
+    report.mean_loss += total / settings.steps;
     report.mean_distillation += loss.distillation.item<double>() / settings.steps;
     if (step == 0) report.first_loss = total;
     report.last_loss = total;

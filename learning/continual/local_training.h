@@ -13,16 +13,16 @@
 // trainer that was killed starts its round again.
 //
 // Errors: Error(kInvalidInput) for settings out of range, labels without a head row, an empty source, and a loss or
-// gradient that is not finite (the message names the step; the model is then undefined). Those of the source pass through.
-// Thread-safety: one thread; sets LibTorch's threads for the whole process.
+// gradient that is not finite (the message names the step; the model is then undefined). Those of the source pass
+// through. Thread-safety: one thread; sets LibTorch's threads for the whole process.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <string>
-#include <string_view>
 #include <vector>
 
+#include "codec/plan.h"
 #include "learning/continual/batch_draws.h"
 #include "learning/continual/batch_source.h"
 #include "learning/continual/sgd.h"
@@ -31,12 +31,9 @@
 namespace hemafed::learning {
 
 // How the learning rate follows the global step g of the task, G steps in all:
-//   constant  lr
-//   linear    lr * (1 - g / G): lr at the first step, lr / G at the last
-enum class RateSchedule : std::uint8_t { kConstant, kLinear };
-[[nodiscard]] std::string_view RateScheduleName(RateSchedule schedule);
-[[nodiscard]] RateSchedule RateScheduleFromName(std::string_view name);
-[[nodiscard]] double LearningRateAt(RateSchedule schedule, double rate, std::uint64_t global_step,
+//   kConstant  lr
+//   kLinear    lr * (1 - g / G): lr at the first step, lr / G at the last
+[[nodiscard]] double LearningRateAt(LearningRateSchedule schedule, double rate, std::uint64_t global_step,
                                     std::uint64_t task_steps);
 
 // All of it comes from the signed plan; nothing here has a default that could act unseen.
@@ -45,7 +42,7 @@ struct TrainingSettings {
   std::uint32_t batch;   // B, pictures per step
   std::uint32_t rounds;  // of the task, for the linear schedule
   double learning_rate;
-  RateSchedule schedule;
+  LearningRateSchedule schedule;
   SgdSettings sgd;
   double gamma;    // weight of distillation; without a teacher it has no effect
   double dropout;  // probability
@@ -57,7 +54,6 @@ struct TrainingSettings {
 // Upper bounds that refuse typing errors before memory or days are spent.
 inline constexpr std::uint32_t kMaxStepsPerRound = 1'000'000;
 inline constexpr std::uint32_t kMaxBatch = 4096;
-inline constexpr std::uint32_t kMaxRounds = 100'000;
 
 // Which round of which plan this is.
 struct TrainingPlace {
@@ -80,9 +76,9 @@ struct TrainingProgress {
 
 struct TrainingReport {
   std::uint32_t steps = 0;
-  std::uint64_t pictures = 0;                      // drawn, with repetitions
-  std::vector<std::uint64_t> pictures_per_class;   // drawn, [C]
-  double mean_cross_entropy = 0.0;                 // over the steps
+  std::uint64_t pictures = 0;                     // drawn, with repetitions
+  std::vector<std::uint64_t> pictures_per_class;  // drawn, [C]
+  double mean_loss = 0.0;                         // CE + gamma L_dist, over the steps
   double mean_distillation = 0.0;
   double first_loss = 0.0;  // total, of the first and the last step
   double last_loss = 0.0;

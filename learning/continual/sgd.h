@@ -10,8 +10,8 @@
 //     4.  theta -= lr * (g + momentum * v)  with Nesterov,  lr * v  without
 //
 // The same as torch.optim.SGD with dampening 0 after clip_grad_norm_, but for that function's 1e-6 in the divisor.
-// Clipping looks at the gradient of the loss, before weight decay. A fresh object has no velocity: every federated round
-// starts with one.
+// Clipping looks at the gradient of the loss, before weight decay. A fresh object has no velocity: every federated
+// round starts with one.
 //
 // Errors: Error(kInvalidInput) for settings out of range. Thread-safety: one thread.
 #pragma once

@@ -28,8 +28,8 @@ void CheckSettings(const UncertaintySettings& settings) {
 std::uint64_t MaskKey(const Digest& picture) { return LoadLittleEndian<std::uint64_t>(picture.bytes.data()); }
 
 // T softmax outputs [T, N, C] in float64, from the activations before dropout.
-at::Tensor DropoutOutputs(const Classifier& model, const at::Tensor& activations,
-                          std::span<const std::uint64_t> keys, const UncertaintySettings& settings) {
+at::Tensor DropoutOutputs(const Classifier& model, const at::Tensor& activations, std::span<const std::uint64_t> keys,
+                          const UncertaintySettings& settings) {
   std::vector<at::Tensor> outputs;
   for (std::uint32_t pass = 0; pass < settings.passes; ++pass) {
     const at::Tensor mask = DropoutMask(settings.seed, pass, keys, activations.size(1), activations.size(2),

@@ -36,8 +36,8 @@ inline constexpr std::uint32_t kMaxUncertaintyPasses = 1000;
 
 // What selection needs of a picture: its features without dropout, and U.
 struct PictureScores {
-  std::vector<float> features;       // [indices.size(), d], row-major
-  std::vector<double> uncertainty;   // [indices.size()]
+  std::vector<float> features;      // [indices.size(), d], row-major
+  std::vector<double> uncertainty;  // [indices.size()]
 };
 [[nodiscard]] PictureScores ScorePictures(const Classifier& model, BatchSource& source,
                                           std::span<const std::uint32_t> indices, const UncertaintySettings& settings);

@@ -19,7 +19,7 @@ struct Lite0Group {
   int expansion;
   int out_channels;
 };
-constexpr Lite0Group kLite0Groups[] = {{1, 3, 1, 1, 16}, {2, 3, 2, 6, 24},  {2, 5, 2, 6, 40}, {3, 3, 2, 6, 80},
+constexpr Lite0Group kLite0Groups[] = {{1, 3, 1, 1, 16},  {2, 3, 2, 6, 24},  {2, 5, 2, 6, 40}, {3, 3, 2, 6, 80},
                                        {3, 5, 1, 6, 112}, {4, 5, 2, 6, 192}, {1, 3, 1, 6, 320}};
 
 void AddConvolution(std::vector<TensorSpec>& specs, const std::string& place, std::vector<std::int64_t> shape,
@@ -104,9 +104,9 @@ std::int64_t FeatureWidth(Architecture architecture) {
 }
 
 std::vector<TensorSpec> TensorsOf(Architecture architecture, std::int64_t classes) {
-  if (classes < 0 || classes > kMaxClasses) {
-    throw Error(ErrorCode::kInvalidInput, "a head of " + std::to_string(classes) + " classes is outside 0 to " +
-                                              std::to_string(kMaxClasses));
+  if (classes < 0 || classes > kMaxHeadRows) {
+    throw Error(ErrorCode::kInvalidInput,
+                "a head of " + std::to_string(classes) + " classes is outside 0 to " + std::to_string(kMaxHeadRows));
   }
   std::vector<TensorSpec> specs;
   if (architecture == Architecture::kEfficientNetLite0) {

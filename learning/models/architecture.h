@@ -61,13 +61,13 @@ struct TensorSpec {
 inline constexpr std::string_view kHeadWeight = "head.weight";
 inline constexpr std::string_view kHeadBias = "head.bias";
 
-// Most classes a head may have: the imported ImageNet head has 1000, the published label maps at most 18.
-inline constexpr std::int64_t kMaxClasses = 1024;
+// Most rows a head may have: the imported ImageNet head has 1000. (A plan allows fewer classes: codec/plan.h.)
+inline constexpr std::int64_t kMaxHeadRows = 1024;
 
 // Number of features d that the trunk hands to the head.
 [[nodiscard]] std::int64_t FeatureWidth(Architecture architecture);
 // Every tensor of a model with `classes` classes (0: no head), in canonical order. Throws Error(kInvalidInput) if
-// `classes` is outside 0..kMaxClasses.
+// `classes` is outside 0..kMaxHeadRows.
 [[nodiscard]] std::vector<TensorSpec> TensorsOf(Architecture architecture, std::int64_t classes);
 
 // The plan of EfficientNet-Lite0: 16 inverted residual blocks, input to output.

@@ -45,7 +45,8 @@ Classifier::Classifier(Architecture architecture, std::vector<NamedTensor> tenso
   std::map<std::string, at::Tensor> by_name;
   for (NamedTensor& tensor : tensors) {
     if (!tensor.value.defined()) Fail("tensor '" + tensor.name + "' has no value");
-    if (!by_name.emplace(tensor.name, std::move(tensor.value)).second) Fail("tensor '" + tensor.name + "' occurs twice");
+    if (!by_name.emplace(tensor.name, std::move(tensor.value)).second)
+      Fail("tensor '" + tensor.name + "' occurs twice");
   }
   classes_ = ClassesOf(by_name);
   if (classes_ == 0 && by_name.contains(std::string(kHeadWeight))) Fail("tensor 'head.weight' has no rows");

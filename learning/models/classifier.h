@@ -20,6 +20,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "learning/models/architecture.h"
@@ -51,7 +52,8 @@ class Classifier {
   [[nodiscard]] std::int64_t classes() const { return classes_; }
   [[nodiscard]] std::int64_t feature_width() const { return FeatureWidth(architecture_); }
   // In canonical order. The tensors are the model's own: change them in place, never replace them.
-  [[nodiscard]] const std::vector<NamedTensor>& tensors() const { return tensors_; }
+  [[nodiscard]] const std::vector<NamedTensor>& tensors() const& { return tensors_; }
+  [[nodiscard]] std::vector<NamedTensor> tensors() && { return std::move(tensors_); }
 
   // The trunk up to the place of dropout, and from there to the features.
   [[nodiscard]] at::Tensor TrunkBefore(const at::Tensor& pictures) const;

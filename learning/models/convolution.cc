@@ -20,7 +20,14 @@ using torch::autograd::variable_list;
 DepthwiseShape ShapeOf(const at::Tensor& x, int kernel, int stride) {
   const SamePadding rows = SamePaddingOf(x.size(2), kernel, stride);
   const SamePadding columns = SamePaddingOf(x.size(3), kernel, stride);
-  return {x.size(1), x.size(2), x.size(3), rows.out, columns.out, kernel, stride, static_cast<int>(rows.before),
+  return {x.size(1),
+          x.size(2),
+          x.size(3),
+          rows.out,
+          columns.out,
+          kernel,
+          stride,
+          static_cast<int>(rows.before),
           static_cast<int>(columns.before)};
 }
 

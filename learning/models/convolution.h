@@ -34,8 +34,8 @@ enum class Activation : std::uint8_t { kNone, kRelu6 };
                                       std::int64_t groups, Activation activation);
 
 // Batch norm with fixed statistics is y = scale * conv(x, w) + shift with scale = gamma / sqrt(var + eps) and
-// shift = beta - mean * scale, hence conv(x, w * scale) + shift: no pass over the activations. Gradients with respect to
-// w, gamma and beta are exact and flow through the two small tensors returned here.
+// shift = beta - mean * scale, hence conv(x, w * scale) + shift: no pass over the activations. Gradients with respect
+// to w, gamma and beta are exact and flow through the two small tensors returned here.
 struct FoldedConvolution {
   at::Tensor weight;
   at::Tensor bias;
@@ -45,8 +45,8 @@ struct FrozenBatchNorm {
 };
 [[nodiscard]] FoldedConvolution FoldBatchNorm(const at::Tensor& weight, const FrozenBatchNorm& norm, double epsilon);
 
-// Weight standardisation (Qiao et al., 2019, arXiv:1903.10520): every output channel's weights are shifted and scaled to
-// mean 0 and population variance 1 over its C/groups*k*k inputs: (w - mean) / sqrt(var + 1e-10).
+// Weight standardisation (Qiao et al., 2019, arXiv:1903.10520): every output channel's weights are shifted and scaled
+// to mean 0 and population variance 1 over its C/groups*k*k inputs: (w - mean) / sqrt(var + 1e-10).
 [[nodiscard]] at::Tensor StandardiseWeight(const at::Tensor& weight);
 
 }  // namespace hemafed::learning

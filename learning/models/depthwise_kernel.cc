@@ -45,8 +45,8 @@ struct Padded {
 }
 
 template <int K, int S>
-[[gnu::always_inline]] inline void Forward(const DepthwiseShape& s, const float* x, const float* w, const float* bias, bool relu6,
-                            float* y) {
+[[gnu::always_inline]] inline void Forward(const DepthwiseShape& s, const float* x, const float* w, const float* bias,
+                                           bool relu6, float* y) {
   constexpr int kPixels = 4;  // Outputs of one row computed together, so that a weight is loaded once for all.
   Padded padded(s);
   for (std::int64_t c = 0; c < s.channels; c += kDepthwiseLanes) {
@@ -133,7 +133,8 @@ template <int K, int S>
 }
 
 template <int K, int S>
-[[gnu::always_inline]] inline void BackwardWeight(const DepthwiseShape& s, const float* x, const float* dy, float* dw, float* dbias) {
+[[gnu::always_inline]] inline void BackwardWeight(const DepthwiseShape& s, const float* x, const float* dy, float* dw,
+                                                  float* dbias) {
   Padded padded(s);
   for (std::int64_t c = 0; c < s.channels; c += kDepthwiseLanes) {
     CopyIn(s, x + c, padded);
@@ -172,8 +173,8 @@ template <int K, int S>
 bool DepthwiseSupported(const DepthwiseShape& shape) {
   return shape.channels > 0 && shape.channels % kDepthwiseLanes == 0 && (shape.kernel == 3 || shape.kernel == 5) &&
          (shape.stride == 1 || shape.stride == 2) && shape.in_height > 0 && shape.in_width > 0 &&
-         shape.out_height > 0 && shape.out_width > 0 && shape.top >= 0 && shape.top < shape.kernel &&
-         shape.left >= 0 && shape.left < shape.kernel;
+         shape.out_height > 0 && shape.out_width > 0 && shape.top >= 0 && shape.top < shape.kernel && shape.left >= 0 &&
+         shape.left < shape.kernel;
 }
 
 HEMAFED_EACH_INSTRUCTION_SET

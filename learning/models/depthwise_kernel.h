@@ -26,8 +26,8 @@ struct DepthwiseShape {
   std::int64_t channels;  // a multiple of kDepthwiseLanes
   std::int64_t in_height, in_width;
   std::int64_t out_height, out_width;
-  int kernel;  // 3 or 5
-  int stride;  // 1 or 2
+  int kernel;     // 3 or 5
+  int stride;     // 1 or 2
   int top, left;  // zeros before the first row and column
 };
 

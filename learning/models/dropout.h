@@ -4,9 +4,9 @@
 // Dropout whose mask is a pure function of a seed: the same on every machine, in any batch order, after any restart.
 //
 // Element e (C, H, W order) of the picture with key `k` in pass t is dropped when word e % 4 of
-// Philox4x32-10(key = seed, counter = (e / 4, t, low half of k, high half of k)) is below floor(p 2^32); what is kept is
-// scaled by 1 / (1 - p). Training uses the place in the batch as key and the step as pass; uncertainty uses a key made
-// from the picture's digest and the number of the pass, so it does not depend on which pictures share a batch.
+// Philox4x32-10(key = seed, counter = (e / 4, t, low half of k, high half of k)) is below floor(p 2^32); what is kept
+// is scaled by 1 / (1 - p). Training uses the place in the batch as key and the step as pass; uncertainty uses a key
+// made from the picture's digest and the number of the pass, so it does not depend on which pictures share a batch.
 //
 // Thread-safety: free functions without state.
 #pragma once

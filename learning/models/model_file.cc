@@ -22,7 +22,8 @@ static_assert(std::endian::native == std::endian::little, "model files hold litt
 std::string RequireMetadata(const SafetensorsReader& reader, const std::string& key) {
   const auto found = reader.metadata().find(key);
   if (found == reader.metadata().end()) {
-    Fail(reader.where() + " has no metadata '" + key + "'; make it with scripts/import_weights.py or hemafed-train init");
+    Fail(reader.where() + " has no metadata '" + key +
+         "'; make it with scripts/import_weights.py or hemafed-train init");
   }
   return found->second;
 }
@@ -30,8 +31,8 @@ std::string RequireMetadata(const SafetensorsReader& reader, const std::string& 
 std::int64_t ClassesIn(const SafetensorsReader& reader) {
   const TensorInfo* head = reader.Find(kHeadWeight);
   if (head == nullptr) return 0;
-  if (head->shape.size() != 2 || head->shape[0] < 1 || head->shape[0] > kMaxClasses) {
-    Fail(reader.where() + ": tensor 'head.weight' is not a matrix of 1 to " + std::to_string(kMaxClasses) + " rows");
+  if (head->shape.size() != 2 || head->shape[0] < 1 || head->shape[0] > kMaxHeadRows) {
+    Fail(reader.where() + ": tensor 'head.weight' is not a matrix of 1 to " + std::to_string(kMaxHeadRows) + " rows");
   }
   return head->shape[0];
 }
@@ -41,7 +42,8 @@ void CheckLayout(const SafetensorsReader& reader, const std::vector<TensorSpec>&
   for (const TensorSpec& spec : specs) {
     const TensorInfo& info = reader.Require(spec.name);
     if (info.dtype != DType::kF32) Fail(reader.where() + ": tensor '" + spec.name + "' is not float32");
-    if (info.shape != spec.shape) Fail(reader.where() + ": tensor '" + spec.name + "' has another shape than the model");
+    if (info.shape != spec.shape)
+      Fail(reader.where() + ": tensor '" + spec.name + "' has another shape than the model");
   }
   for (std::size_t i = 0; i < reader.tensors().size(); ++i) {
     const std::string& name = reader.tensors()[i].name;
@@ -53,8 +55,8 @@ void CheckLayout(const SafetensorsReader& reader, const std::vector<TensorSpec>&
 
 at::Tensor ReadTensor(const SafetensorsReader& reader, const TensorSpec& spec) {
   at::Tensor value = at::empty(spec.shape, at::kFloat);
-  reader.Read(reader.Require(spec.name),
-              0, {static_cast<std::uint8_t*>(value.mutable_data_ptr()), static_cast<std::size_t>(value.nbytes())});
+  reader.Read(reader.Require(spec.name), 0,
+              {static_cast<std::uint8_t*>(value.mutable_data_ptr()), static_cast<std::size_t>(value.nbytes())});
   if (!value.isfinite().all().item<bool>()) {
     Fail(reader.where() + ": tensor '" + spec.name + "' holds a value that is not a finite number");
   }
@@ -105,8 +107,9 @@ Digest SaveModel(FileSystem& files, const Path& path, const Classifier& model,
 
 Classifier InitialModel(Architecture architecture, std::uint64_t seed) {
   if (architecture == Architecture::kEfficientNetLite0) {
-    Fail("efficientnet_lite0 does not learn from random weights with frozen batch norm; import its weights with "
-         "scripts/import_weights.py");
+    Fail(
+        "efficientnet_lite0 does not learn from random weights with frozen batch norm; import its weights with "
+        "scripts/import_weights.py");
   }
   std::vector<NamedTensor> tensors;
   std::uint32_t index = 0;

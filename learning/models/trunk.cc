@@ -106,8 +106,7 @@ class SmallCnnStageModule {
 
   [[nodiscard]] at::Tensor Apply(const at::Tensor& x) const {
     constexpr std::int64_t kPadding = kSmallCnnKernel / 2;
-    const at::Tensor y =
-        at::conv2d(x, StandardiseWeight(weight_), {}, {stride_, stride_}, {kPadding, kPadding});
+    const at::Tensor y = at::conv2d(x, StandardiseWeight(weight_), {}, {stride_, stride_}, {kPadding, kPadding});
     at::Tensor normalised = at::group_norm(y, groups_, gamma_, beta_, kGroupNormEpsilon);
     return at::relu_(normalised);
   }
