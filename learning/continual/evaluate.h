@@ -1,0 +1,39 @@
+// learning/continual/evaluate.h
+// SPDX-License-Identifier: Apache-2.0
+//
+// Scores a model on pictures: which class it gives to pictures of which class, as integers. Everything else (accuracy,
+// forgetting, precision) is computed from these counts elsewhere, so that an auditor can compute it too.
+//
+// The answer is the class with the largest logit, the lowest index among equals. Pictures are not augmented, dropout is
+// off. Classes that the model does not know yet can occur as labels: they count as wrong.
+//
+// Errors: Error(kInvalidInput) if a label is outside 0 .. classes-1, if the model knows more classes than that or none,
+// or if a logit is not finite. Thread-safety: one thread at a time per source.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "learning/continual/batch_source.h"
+#include "learning/models/classifier.h"
+
+namespace hemafed::learning {
+
+struct ConfusionCounts {
+  std::uint32_t classes = 0;
+  std::vector<std::uint64_t> counts;  // [classes, classes] row-major: row = label, column = answer
+
+  [[nodiscard]] std::uint64_t At(std::uint32_t label, std::uint32_t answer) const {
+    return counts[std::size_t{label} * classes + answer];
+  }
+  [[nodiscard]] std::uint64_t Total() const;
+  [[nodiscard]] std::uint64_t Correct() const;
+};
+
+// `classes`: of the whole plan. `batch`: pictures per forward pass. `on_pictures` may be empty; it is told the number
+// of pictures done after each batch.
+[[nodiscard]] ConfusionCounts Evaluate(const Classifier& model, BatchSource& source, std::uint32_t classes,
+                                       std::uint32_t batch, const std::function<void(std::uint64_t)>& on_pictures = {});
+
+}  // namespace hemafed::learning

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "learning/continual/local_training.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+#include <numeric>
+#include <optional>
+#include <utility>
+
+#include "common/error.h"
+#include "common/random.h"
+#include "learning/continual/uacl_loss.h"
+#include "learning/models/dropout.h"
+#include "learning/models/torch_setup.h"
+
+namespace hemafed::learning {
+
+namespace {
+
+void Require(bool holds, const std::string& rule) {
+  if (!holds) throw Error(ErrorCode::kInvalidInput, "training settings: " + rule);
+}
+
+void CheckSettings(const TrainingSettings& settings, const TrainingPlace& place) {
+  Require(settings.steps >= 1 && settings.steps <= kMaxStepsPerRound, "steps must be 1 to 1000000");
+  Require(settings.batch >= 1 && settings.batch <= kMaxBatch, "batch must be 1 to 4096");
+  Require(settings.rounds >= 1 && settings.rounds <= kMaxRounds, "rounds must be 1 to 10000");
+  Require(place.round < settings.rounds, "round " + std::to_string(place.round) + " is beyond the task's rounds");
+  Require(settings.learning_rate > 0.0 && std::isfinite(settings.learning_rate), "learning_rate must be above 0");
+  Require(settings.gamma >= 0.0 && std::isfinite(settings.gamma), "gamma must not be negative");
+  RequireDropoutProbability(settings.dropout);
+}
+
+std::vector<std::int64_t> LabelsOf(const BatchSource& source, std::int64_t classes) {
+  std::vector<std::int64_t> labels;
+  for (std::size_t i = 0; i < source.Size(); ++i) {
+    labels.push_back(source.Label(i));
+    if (labels.back() < 0 || labels.back() >= classes) {
+      throw Error(ErrorCode::kInvalidInput, "a picture has class " + std::to_string(labels.back()) +
+                                                " but the model knows " + std::to_string(classes) +
+                                                " classes; the head must be grown before training");
+    }
+  }
+  return labels;
+}
+
+void RequireFinite(double value, const char* what, std::uint32_t step, const TrainingPlace& place) {
+  if (std::isfinite(value)) return;
+  throw Error(ErrorCode::kInvalidInput, std::string("the ") + what + " is not a finite number in step " +
+                                            std::to_string(step) + " of round " + std::to_string(place.round) +
+                                            ", task " + std::to_string(place.task) + ", site " + place.site +
+                                            "; lower the learning rate or clip_norm in the plan");
+}
+
+// Unmarks the model's tensors however the training ends.
+class TrainingScope {
+ public:
+  TrainingScope(Classifier& model, bool freeze_affine) : model_(model) {
+    for (NamedTensor& tensor : model.BeginTraining(freeze_affine)) trained_.push_back(std::move(tensor.value));
+  }
+  ~TrainingScope() { model_.EndTraining(); }
+  TrainingScope(const TrainingScope&) = delete;
+  TrainingScope& operator=(const TrainingScope&) = delete;
+  [[nodiscard]] const std::vector<at::Tensor>& trained() const { return trained_; }
+
+ private:
+  Classifier& model_;
+  std::vector<at::Tensor> trained_;
+};
+
+std::optional<at::Tensor> TeacherLogits(const Classifier* teacher, const at::Tensor& pictures) {
+  if (teacher == nullptr) return std::nullopt;
+  const at::NoGradGuard no_gradients;
+  return teacher->Forward(pictures);
+}
+
+at::Tensor StudentLogits(const Classifier& model, const at::Tensor& pictures, double dropout, std::uint64_t seed,
+                         std::uint32_t step) {
+  at::Tensor activations = model.TrunkBefore(pictures);
+  if (dropout > 0.0) {
+    std::vector<std::uint64_t> places(static_cast<std::size_t>(pictures.size(0)));
+    std::iota(places.begin(), places.end(), std::uint64_t{0});
+    const at::Tensor mask =
+        DropoutMask(seed, step, places, activations.size(1), activations.size(2), activations.size(3), dropout);
+    activations = activations * mask.to(activations.scalar_type());
+  }
+  return model.Head(model.TrunkAfter(activations));
+}
+
+}  // namespace
+
+double LearningRateAt(LearningRateSchedule schedule, double rate, std::uint64_t global_step, std::uint64_t task_steps) {
+  if (schedule == LearningRateSchedule::kConstant) return rate;
+  return rate * (1.0 - static_cast<double>(global_step) / static_cast<double>(task_steps));
+}
+
+TrainingReport TrainLocally(Classifier& model, const Classifier* teacher, BatchSource& source,
+                            const TrainingSettings& settings, const TrainingPlace& place,
+                            const std::function<void(const TrainingProgress&)>& on_step) {
+  CheckSettings(settings, place);
+  if (teacher != nullptr) {
+    Require(teacher->classes() >= 1 && teacher->classes() <= model.classes(),
+            "the teacher must know at least one class and none that the model does not know");
+  }
+  const std::vector<std::int64_t> labels = LabelsOf(source, model.classes());
+  ConfigureTorch(settings.threads);
+
+  const std::string purpose = "task " + std::to_string(place.task) + " site " + place.site + " ";
+  const std::uint64_t dropout_seed = DeriveSeed(place.plan_seed, purpose + "dropout");
+  const std::uint64_t augmentation_seed = DeriveSeed(place.plan_seed, purpose + "augmentation");
+  BatchDraws draws(DeriveSeed(place.plan_seed, purpose + "batches"), settings.sampling, labels);
+  const std::uint64_t first_step = std::uint64_t{place.round} * settings.steps;
+  const std::uint64_t task_steps = std::uint64_t{settings.rounds} * settings.steps;
+  Require(task_steps <= UINT32_MAX, "a task of more than 4294967295 steps");
+
+  const TrainingScope scope(model, settings.freeze_affine);
+  Sgd sgd(scope.trained(), settings.sgd);
+  TrainingReport report;
+  report.pictures_per_class.resize(static_cast<std::size_t>(model.classes()));
+  for (std::uint32_t step = 0; step < settings.steps; ++step) {
+    const auto global_step = static_cast<std::uint32_t>(first_step + step);
+    const std::vector<std::uint32_t> indices = draws.Indices(global_step, settings.batch);
+    std::optional<AugmentationKey> augmentation;
+    if (settings.augment) augmentation = AugmentationKey{augmentation_seed, global_step};
+    const Batch batch = source.Get(indices, augmentation);
+
+    const std::optional<at::Tensor> teacher_logits = TeacherLogits(teacher, batch.images);
+    const at::Tensor logits = StudentLogits(model, batch.images, settings.dropout, dropout_seed, global_step);
+    const UaclLoss loss = ComputeUaclLoss(logits, batch.labels, teacher_logits, settings.gamma);
+    const auto total = loss.total.item<double>();
+    RequireFinite(total, "loss", step, place);
+    loss.total.backward();
+    const double rate = LearningRateAt(settings.schedule, settings.learning_rate, global_step, task_steps);
+    const double gradient_norm = sgd.Step(rate);
+    RequireFinite(gradient_norm, "gradient", step, place);
+
+    for (const std::uint32_t index : indices) ++report.pictures_per_class[static_cast<std::size_t>(labels[index])];
+    report.pictures += indices.size();
+    report.mean_loss += total / settings.steps;
+    report.mean_distillation += loss.distillation.item<double>() / settings.steps;
+    if (step == 0) report.first_loss = total;
+    report.last_loss = total;
+    report.steps = step + 1;
+    if (on_step) {
+      on_step({report.steps, settings.steps, report.pictures, rate, loss.cross_entropy.item<double>(),
+               loss.distillation.item<double>(), gradient_norm});
+    }
+  }
+  return report;
+}
+
+}  // namespace hemafed::learning

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "learning/continual/evaluate.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include "tests/expect_error.h"
+#include "tests/learning/memory_source.h"
+
+namespace hemafed::learning {
+namespace {
+
+using testing_support::EasyPictures;
+using testing_support::MemorySource;
+using testing_support::RecipeModel;
+
+TEST(Evaluate, CountsWhatOnePictureAtATimeGives) {
+  const Classifier model = RecipeModel(Architecture::kSmallCnn, 3);
+  MemorySource source = EasyPictures(23, 5, 24, 1);  // Labels 3 and 4 are not known to the model.
+  std::vector<std::uint64_t> done;
+  const ConfusionCounts counts =
+      Evaluate(model, source, 5, 10, [&](std::uint64_t pictures) { done.push_back(pictures); });
+  std::vector<std::uint64_t> want(25);
+  const at::NoGradGuard no_gradients;
+  for (std::uint32_t i = 0; i < 23; ++i) {
+    const at::Tensor logits = model.Forward(source.Get(std::vector<std::uint32_t>{i}, std::nullopt).images);
+    ++want[static_cast<std::size_t>(source.Label(i) * 5 + logits.argmax().item<std::int64_t>())];
+  }
+  EXPECT_EQ(counts.counts, want);
+  EXPECT_EQ(counts.Total(), 23u);
+  EXPECT_EQ(counts.Correct(), want[0] + want[6] + want[12] + want[18] + want[24]);
+  EXPECT_EQ(counts.At(4, 4), 0u);
+  EXPECT_EQ(done, (std::vector<std::uint64_t>{10, 20, 23}));
+  EXPECT_TRUE(source.augmentations.empty());
+}
+
+TEST(Evaluate, EqualLogitsGoToTheLowestClass) {
+  std::vector<NamedTensor> tensors = RecipeModel(Architecture::kSmallCnn, 3).tensors();
+  for (NamedTensor& tensor : tensors) {
+    if (tensor.name.starts_with("head.")) tensor.value = at::zeros_like(tensor.value);
+  }
+  const Classifier model(Architecture::kSmallCnn, std::move(tensors));
+  MemorySource source = EasyPictures(6, 3, 24, 1);
+  const ConfusionCounts counts = Evaluate(model, source, 3, 4);
+  for (std::uint32_t label = 0; label < 3; ++label) EXPECT_EQ(counts.At(label, 0), 2u);
+}
+
+TEST(Evaluate, NoPicturesGiveZeros) {
+  MemorySource source(at::zeros({0, 3, 16, 16}), {});
+  EXPECT_EQ(Evaluate(RecipeModel(Architecture::kSmallCnn, 3), source, 3, 4).Total(), 0u);
+}
+
+TEST(Evaluate, WhatCannotBeCountedIsRefused) {
+  const Classifier model = RecipeModel(Architecture::kSmallCnn, 3);
+  MemorySource source = EasyPictures(6, 3, 24, 1);
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "the model knows 3 classes, the plan 2", (void)Evaluate(model, source, 2, 4));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "at least one picture", (void)Evaluate(model, source, 3, 0));
+  MemorySource four = EasyPictures(6, 4, 24, 1);
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "class 3", (void)Evaluate(model, four, 3, 4));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "knows no class",
+               (void)Evaluate(RecipeModel(Architecture::kSmallCnn, 0), source, 3, 4));
+  MemorySource broken(at::full({1, 3, 16, 16}, std::nan("")), {0});
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "not a finite number", (void)Evaluate(model, broken, 3, 4));
+}
+
+}  // namespace
+}  // namespace hemafed::learning
