@@ -12,7 +12,8 @@
 #include "common/program.h"
 #include "common/stop_signal.h"
 #include "learning/data/synthetic/contact_sheet.h"
-#include "learning/data/synthetic/smear.h"
+#include "learning/data/synthetic/hospital_profile.h"
+#include "learning/data/synthetic/hospital_writer.h"
 #include "learning/models/model_file.h"
 #include "site_agent/trainer/job_runner.h"
 
@@ -81,8 +82,7 @@ int Main(int argc, char** argv) {
       app.add_subcommand("smears", "Draw a hospital's synthetic smears, with manifest.csv, to try things without data");
   smears->add_option("folder", options.out, "Folder to write")->required();
   smears->add_option("--hospital", options.hospital, "Look of the pictures")
-      ->required()
-      ->check(CLI::IsMember(learning::HospitalNames()));
+      ->required();
   smears->add_option("--pictures", options.count, "Pictures of each class")
       ->check(CLI::Range(4, 5000))
       ->capture_default_str();
@@ -100,10 +100,15 @@ int Main(int argc, char** argv) {
     const auto architecture = learning::ArchitectureFromName(options.architecture);
     std::cout << learning::WriteInitialModel(files, options.out, architecture, options.seed).Hex() << "\n";
   } else if (*smears) {
-    learning::WriteSyntheticHospital(files, options.out, learning::HospitalNamed(options.hospital), options.seed,
-                                     options.count);
+    // A quarter is kept for testing, as in the real sample sets.
+    const std::uint32_t test = options.count / 4;
+    const auto written = learning::synthetic::WriteSyntheticHospital(
+        files, options.out, learning::synthetic::HospitalProfileNamed(options.hospital),
+        {.seed = options.seed, .train_per_class = options.count - test, .test_per_class = test});
+    std::cout << written.pictures << " pictures in " << options.out << (written.was_there ? " (were there)" : "") << "\n";
   } else if (*sheet) {
-    learning::WriteContactSheet(files, options.out, options.seed);
+    const Bytes png = learning::synthetic::EncodeContactSheet({.seed = options.seed});
+    WriteFileAtomically(files, options.out, AsText(png));
   }
   return 0;
 }
