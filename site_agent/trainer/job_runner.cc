@@ -41,8 +41,7 @@ learning::TrainingSettings SettingsOf(const Plan& plan, const Job& job) {
           .batch = training.batch,
           .rounds = plan.tasks[job.task].rounds,
           .learning_rate = training.learning_rate,
-          .schedule = training.schedule == LearningRateSchedule::kLinear ? learning::RateSchedule::kLinear
-                                                                         : learning::RateSchedule::kConstant,
+          .schedule = training.schedule,
           .sgd = {.momentum = training.momentum,
                   .nesterov = training.nesterov,
                   .weight_decay = training.weight_decay,
@@ -51,8 +50,7 @@ learning::TrainingSettings SettingsOf(const Plan& plan, const Job& job) {
           .dropout = plan.model.dropout,
           .freeze_affine = !training.train_affine,
           .augment = true,
-          .sampling = training.sampling == Sampling::kBalanced ? learning::Sampling::kClassBalanced
-                                                               : learning::Sampling::kEpochs,
+          .sampling = training.sampling,
           .threads = static_cast<int>(training.threads)};
 }
 
@@ -218,7 +216,7 @@ json JobRunner::Train(const Job& job, const Path& work) {
   report.pictures = source->Size();
   report.classes = WithholdSmall(CountsByClass(*source, plan.classes.size()), plan.min_pictures);
   report.steps = trained.steps;
-  report.loss_millionths = Millionths(trained.mean_cross_entropy + plan.rehearsal.gamma * trained.mean_distillation);
+  report.loss_millionths = Millionths(trained.mean_loss);
   report.distillation_millionths = Millionths(trained.mean_distillation);
   report.residual = update.residual;
   return report.ToJson();

@@ -54,7 +54,7 @@ Pictures::Pictures(FileSystem& files, const SiteSettings& settings, const Path& 
                                          .tiles = std::move(tiles),
                                          .classes = plan.classes,
                                          .augmentation = plan.augmentation,
-                                         .report = import.report.ToText()});
+                                         .report = import.report.Text()});
 }
 
 Pictures::~Pictures() = default;
