@@ -8,7 +8,7 @@
 //     <root>/tmp/<digest>.part    an object on its way in; may be deleted at any time at the cost of sending it again
 //
 // An object appears under its name only after its bytes hash to that name and are synced (write, sync, hash, rename,
-// sync folder); a crash leaves at most a part. Objects are never changed, so a reader needs no lock.
+// sync folder); a crash leaves at most a part. Objects are never changed, only removed, so a reader needs no lock.
 //
 // Errors, each with path and digest: kNotFound (no such object), kInvalidInput (larger than kMaxObjectBytes),
 // kCorrupt (bytes do not hash to the name they were announced under), kNoSpace and kUnavailable from the file system.
@@ -25,12 +25,10 @@
 
 #include "common/file_system.h"
 #include "common/sha256.h"
+#include "protocol/objects/digest_of_file.h"
 #include "protocol/objects/part_file.h"
 
 namespace hemafed {
-
-// The largest model planned for is 100 MB as float32; its raw integers are as large. The rest is headroom.
-inline constexpr std::uint64_t kMaxObjectBytes = std::uint64_t{2} << 30;
 
 class ObjectStore {
  public:
@@ -50,10 +48,15 @@ class ObjectStore {
   // Hashes it first: kCorrupt if it is not what `digest` says (the file is left where it is).
   void AdoptFile(const Path& file, const Digest& digest);
 
+  // Removes an object; nothing there is not an error.
+  void Remove(const Digest& digest);
+
   // Opens the part of an object that is on its way in, resuming what an earlier attempt left.
   [[nodiscard]] PartFile OpenPart(const Digest& digest);
   // Verifies, syncs and moves a part in. kCorrupt if its bytes do not hash to the digest: the part is removed.
   void CommitPart(PartFile part);
+  // Removes what has arrived of an object; nothing there is not an error.
+  void DiscardPart(const Digest& digest);
   // Removes parts that no transfer will resume: all but those in `keep`.
   void RemoveAbandonedParts(const std::set<Digest>& keep);
 
@@ -67,8 +70,5 @@ class ObjectStore {
   FileSystem& files_;
   Path root_;
 };
-
-// SHA-256 of a file's content, read in pieces. Throws kInvalidInput if it has more than `limit_bytes`.
-[[nodiscard]] Digest DigestOfFile(FileSystem& files, const Path& path, std::uint64_t limit_bytes = kMaxObjectBytes);
 
 }  // namespace hemafed

@@ -12,7 +12,7 @@
 //
 // A download grows in "<target>.part" and is renamed to its target after its bytes were hashed and synced; a program
 // that starts again asks for the same download and resumes that part. Memory: one chunk for a download, the granted
-// window (at most 8 chunks) for an upload.
+// window (at most kMaxUploadWindow chunks) for an upload.
 //
 // Errors: a refusal by the coordinator, and content that does not have its digest, end that transfer with a result.
 // Errors of the local disk are thrown (kNoSpace, kUnavailable, kNotFound); the part stays, the transfer stays first in
@@ -39,6 +39,9 @@ struct TransferResult {
   std::optional<Refusal> refusal;  // Nothing: done, verified at its destination.
 };
 
+// The largest window a coordinator may grant; more would only fill our memory.
+inline constexpr std::uint32_t kMaxUploadWindow = 16;
+
 class TransferClient {
  public:
   // `files` is borrowed.
@@ -50,8 +53,8 @@ class TransferClient {
   [[nodiscard]] std::vector<Message> Upload(const Path& file, const Digest& digest);
   [[nodiscard]] std::vector<Message> Download(const Digest& digest, std::uint64_t size, const Path& target);
 
-  // HaveReply is the caller's: it asks Have itself. Chunk, PutStatus, and a Refusal whose subject is the transfer under
-  // way; anything else is ignored.
+  // HaveReply is the caller's, who asks Have itself. Chunk, PutStatus, and a Refusal whose subject is the transfer
+  // under way; anything else is ignored.
   [[nodiscard]] bool Handles(const Message& message) const noexcept;
   [[nodiscard]] std::vector<Message> Handle(const Message& message);
   // A new connection is ready: asks again for the transfer under way.
@@ -67,7 +70,9 @@ class TransferClient {
  private:
   struct Job;
 
-  std::vector<Message> Begin();
+  std::vector<Message> Queue(std::unique_ptr<Job> job);
+  std::vector<Message> Ask();
+  std::vector<Message> FinishDownload();
   std::vector<Message> OnChunk(const Chunk& chunk);
   std::vector<Message> OnPutStatus(const PutStatus& status);
   std::vector<Message> OnRefusal(const Refusal& refusal);

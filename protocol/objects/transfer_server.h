@@ -16,9 +16,11 @@
 // on.
 //
 // A site has at most one Get and one Put under way; a new one replaces the old. An object being written belongs to one
-// site at a time; another that puts the same one waits and finds it complete.
+// site at a time; another that puts the same one waits and finds it complete. A chunk that has no place (no Put, no
+// credit, a gap) ends the put with the refusal kUnknownTransfer: the site asks again and both agree on the offset.
 //
-// Who may get or put which object is decided by the caller's function, for each Get, Put and Have.
+// Sites get from one store and put into another, so that what a site sends is not handed out before somebody looked.
+// Who may get or put which object is decided by the caller's function, for each Get (and Have) and each Put.
 //
 // Errors: what a site does wrong is answered with a Refusal and changes nothing. A full disk is answered with kNoSpace
 // (the part is removed), any other failure of the disk with kStorageFailed; both are also reported by
@@ -33,10 +35,12 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "common/clock.h"
+#include "common/error.h"
 #include "protocol/objects/object_store.h"
 #include "protocol/wire/messages.h"
 
@@ -75,10 +79,10 @@ struct TransferProgress {
 
 class TransferServer {
  public:
-  // `store` and `clock` are borrowed.
-  TransferServer(ObjectStore& store, const Clock& clock, AuthoriseTransfer authorise);
+  // The stores and the clock are borrowed; both stores may be the same.
+  TransferServer(const ObjectStore& gets, ObjectStore& puts, const Clock& clock, AuthoriseTransfer authorise);
 
-  // Have, Get, ChunkAck, Put and Chunk; others throw Error(kInternal).
+  // Have, Get, ChunkAck, Put and Chunk; Handle throws Error(kInternal) for others.
   [[nodiscard]] static bool Handles(const Message& message) noexcept;
   [[nodiscard]] std::vector<Outgoing> Handle(const std::string& user, const Message& message);
 
@@ -93,16 +97,15 @@ class TransferServer {
   [[nodiscard]] std::vector<std::string> TakeStorageErrors();
 
   [[nodiscard]] std::vector<TransferProgress> progress() const;
-  [[nodiscard]] std::uint32_t credits_in_use() const { return credits_in_use_; }
+  [[nodiscard]] std::uint32_t credits_in_use() const;
 
  private:
   struct Download {
     Digest digest;
     std::unique_ptr<ReadableFile> file;
     std::uint64_t total = 0;
-    std::uint64_t next = 0;   // First byte not sent yet.
-    std::uint64_t end = 0;    // Where this request ends.
-    std::uint64_t acked = 0;  // Everything before it has arrived.
+    std::uint64_t next = 0;  // First byte not sent yet.
+    std::uint64_t end = 0;   // Where this request ends.
   };
   struct Upload {
     Digest digest;
@@ -110,35 +113,49 @@ class TransferServer {
     std::optional<PartFile> part;  // Nothing while another site writes the same object.
     std::uint32_t granted = 0;     // Chunks the site may have under way from part->size() on.
   };
+  struct SentChunk {
+    Digest digest;
+    std::uint64_t end = 0;
+  };
   struct Site {
     std::optional<Download> download;
     std::optional<Upload> upload;
-    std::int64_t progress_ms = 0;  // When a byte last advanced, monotonic.
+    std::deque<SentChunk> unacknowledged;  // Each holds one credit, also after its download was replaced.
+    std::int64_t progress_ms = 0;          // When a byte last advanced, monotonic.
+
+    [[nodiscard]] std::uint32_t Held() const;
+    [[nodiscard]] bool WantsToSend() const;     // A chunk to this site.
+    [[nodiscard]] bool WantsToReceive() const;  // A chunk from this site.
   };
+  using Messages = std::vector<Outgoing>;
 
-  void OnHave(const std::string& user, const Have& have, std::vector<Outgoing>& out);
-  void OnGet(const std::string& user, const Get& get, std::vector<Outgoing>& out);
-  void OnChunkAck(const std::string& user, const ChunkAck& ack, std::vector<Outgoing>& out);
-  void OnPut(const std::string& user, const Put& put, std::vector<Outgoing>& out);
-  void OnChunk(const std::string& user, const Chunk& chunk, std::vector<Outgoing>& out);
+  void On(const std::string& user, const Have& have, Messages& out);
+  void On(const std::string& user, const Get& get, Messages& out);
+  void On(const std::string& user, const ChunkAck& ack, Messages& out);
+  void On(const std::string& user, const Put& put, Messages& out);
+  void On(const std::string& user, const Chunk& chunk, Messages& out);
 
-  void EndDownload(Site& site);
-  void EndUpload(Site& site);
-  void StartWaitingUpload(const Digest& digest, std::vector<Outgoing>& out);
-  void CompleteUpload(const std::string& user, Site& site, std::vector<Outgoing>& out);
-  void FailUpload(const std::string& user, Site& site, const class Error& error, std::vector<Outgoing>& out);
-  // Hands free credit to those who wait, one chunk a turn.
-  void Distribute(std::vector<Outgoing>& out);
-  [[nodiscard]] bool Wants(const Site& site) const;
-  void GrantOne(const std::string& user, Site& site, std::vector<Outgoing>& out);
-  [[nodiscard]] static std::uint32_t Held(const Site& site);
+  // Opens the part for the first site that waits to put this object, if nobody writes it.
+  void StartUpload(const Digest& digest, Messages& out);
+  // Stores a complete object and tells all who put it.
+  void Complete(const std::string& user, Messages& out);
+  // Ends the site's put, its part stays; the next site that puts the same object takes over.
+  void EndUpload(Site& site, Messages& out);
+  void FailUpload(const std::string& user, Refusal refusal, Messages& out);
+  void ReportDisk(const std::string& user, const Digest& digest, const Error& error, Messages& out);
 
-  ObjectStore& store_;
+  // Hands free credit to those who wait, one chunk a turn, and tells the putting sites their new windows.
+  void Distribute(Messages& out);
+  void SendChunk(const std::string& user, Site& site, Messages& out);
+  static PutStatus StatusOf(const Upload& upload);
+
+  const ObjectStore& gets_;
+  ObjectStore& puts_;
   const Clock& clock_;
   AuthoriseTransfer authorise_;
   std::map<std::string, Site> sites_;
-  std::string last_served_;  // Round robin goes on after this user.
-  std::uint32_t credits_in_use_ = 0;
+  std::string last_served_;       // The round goes on after this user.
+  std::set<std::string> untold_;  // Putting sites whose window changed and who have not been told yet.
   std::vector<Digest> completed_;
   std::vector<std::string> storage_errors_;
 };

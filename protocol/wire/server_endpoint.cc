@@ -90,6 +90,10 @@ std::optional<std::string> ServerEndpoint::UserOf(const zmq::message_t& frame) c
 }
 
 std::optional<Incoming> ServerEndpoint::ReceiveNow() {
+  if (held_back_) {
+    if (!departures_.empty()) return std::nullopt;
+    if (auto incoming = ReleaseHeldBack()) return incoming;
+  }
   zmq::message_t routing_id;
   zmq::message_t frame;
   while (TryReceive(socket_, routing_id)) {
@@ -116,8 +120,8 @@ std::optional<Incoming> ServerEndpoint::ReceiveNow() {
   return std::nullopt;
 }
 
-Incoming ServerEndpoint::Accept(const std::string& id, int descriptor, std::string routing_id,
-                                const zmq::message_t& frame, bool one_part) {
+std::optional<Incoming> ServerEndpoint::Accept(const std::string& id, int descriptor, std::string routing_id,
+                                               const zmq::message_t& frame, bool one_part) {
   std::optional<std::string> name = id;
   if (domain_ == AdmissionDomain::kWork) {
     CurveKey key{};
@@ -136,19 +140,44 @@ Incoming ServerEndpoint::Accept(const std::string& id, int descriptor, std::stri
         Refusal{RefusalCode::kNotAllowed, "this site's key is no longer approved; ask the consortium's operator", {}};
     return incoming;
   }
-  latest_of_user_[*name] = descriptor;
-  if (!one_part) {
-    incoming.content = Refusal{RefusalCode::kMalformed, "a message has exactly one part", {}};
+  if (superseded_.contains(descriptor)) {
+    incoming.content = Refusal{RefusalCode::kUnexpected,
+                               "a newer connection with this site's key has taken over; is a second agent running?",
+                               {}};
     return incoming;
   }
   auto decoded = DecodeMessage({frame.data<std::uint8_t>(), frame.size()});
-  if (const auto* bad = std::get_if<BadMessage>(&decoded)) {
+  if (!one_part) {
+    incoming.content = Refusal{RefusalCode::kMalformed, "a message has exactly one part", {}};
+  } else if (const auto* bad = std::get_if<BadMessage>(&decoded)) {
     incoming.content = bad->ToRefusal();
   } else {
     incoming.content = std::move(std::get<Message>(decoded));
   }
+
+  const auto current = current_of_user_.find(*name);
+  if (current != current_of_user_.end() && current->second != descriptor) {
+    const int old = current->second;
+    superseded_.insert(old);
+    departures_.push_back({ServerEvent::Kind::kPeerLeft, peer_of_descriptor_.at(old), "a newer connection took over"});
+    current_of_user_.erase(current);
+    held_back_ = HeldBack{descriptor, std::move(incoming)};
+    return std::nullopt;
+  }
+  current_of_user_[*name] = descriptor;
   return incoming;
 }
+
+std::optional<Incoming> ServerEndpoint::ReleaseHeldBack() {
+  HeldBack held = std::move(*held_back_);
+  held_back_.reset();
+  // Gone already: whoever it was will repeat itself.
+  if (!peer_of_descriptor_.contains(held.descriptor)) return std::nullopt;
+  current_of_user_[held.incoming.peer.user_id] = held.descriptor;
+  return std::move(held.incoming);
+}
+
+bool ServerEndpoint::HasNews() const { return !departures_.empty() || !refusals_.empty(); }
 
 std::optional<Incoming> ServerEndpoint::Receive(int timeout_ms) {
   using SteadyClock = std::chrono::steady_clock;
@@ -156,7 +185,7 @@ std::optional<Incoming> ServerEndpoint::Receive(int timeout_ms) {
   while (true) {
     if (auto incoming = ReceiveNow()) return incoming;
     DrainMonitor();
-    if (waker_.Drain() || !departures_.empty() || !refusals_.empty()) return std::nullopt;
+    if (waker_.Drain() || HasNews()) return std::nullopt;
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - SteadyClock::now()).count();
     if (left <= 0 || !WaitForServers({this}, static_cast<int>(left))) return std::nullopt;
   }
@@ -165,7 +194,7 @@ std::optional<Incoming> ServerEndpoint::Receive(int timeout_ms) {
 bool WaitForServers(std::initializer_list<ServerEndpoint*> endpoints, int timeout_ms) {
   std::vector<zmq::pollitem_t> items;
   for (ServerEndpoint* endpoint : endpoints) {
-    if (!endpoint->departures_.empty() || !endpoint->refusals_.empty()) return true;
+    if (endpoint->HasNews() || endpoint->held_back_) return true;
     items.push_back({endpoint->socket_.handle(), 0, ZMQ_POLLIN, 0});
     items.push_back({endpoint->monitor_->handle(), 0, ZMQ_POLLIN, 0});
     items.push_back({nullptr, endpoint->waker_.descriptor(), ZMQ_POLLIN, 0});
@@ -193,8 +222,8 @@ SendResult ServerEndpoint::SendTo(const Peer& peer, const Message& message) {
 }
 
 std::optional<Peer> ServerEndpoint::PeerOf(const std::string& user_id) const {
-  const auto found = latest_of_user_.find(user_id);
-  if (found == latest_of_user_.end()) return std::nullopt;
+  const auto found = current_of_user_.find(user_id);
+  if (found == current_of_user_.end()) return std::nullopt;
   return peer_of_descriptor_.at(found->second);
 }
 
@@ -242,12 +271,12 @@ void ServerEndpoint::DrainMonitor() {
 void ServerEndpoint::Forget(int descriptor) {
   const auto found = peer_of_descriptor_.find(descriptor);
   if (found == peer_of_descriptor_.end()) return;
-  const auto latest = latest_of_user_.find(found->second.user_id);
-  // An older connection of a user who has come back already is nobody's loss.
-  if (latest != latest_of_user_.end() && latest->second == descriptor) {
-    latest_of_user_.erase(latest);
+  const auto current = current_of_user_.find(found->second.user_id);
+  if (current != current_of_user_.end() && current->second == descriptor) {
+    current_of_user_.erase(current);
     departures_.push_back({ServerEvent::Kind::kPeerLeft, found->second, "its connection ended"});
   }
+  superseded_.erase(descriptor);
   routes_.erase(found->second.routing_id);
   peer_of_descriptor_.erase(found);
 }

@@ -7,6 +7,10 @@
 // answer goes. Each message's user is looked up again, so a revoked one's next message arrives as a refusal. Peers that
 // choose their own routing id are refused: otherwise a site could take over another one's address after it left.
 //
+// A user has one connection, the one that spoke first most recently: when a site comes back before its old connection
+// has ended here, kPeerLeft for the old one is told before the new one's first message, and what the old one still says
+// is refused. State that belongs to a connection (credit, subscriptions) can so be dropped on kPeerLeft, always.
+//
 // A loop over one endpoint:
 //
 //     while (!stop) {
@@ -75,7 +79,7 @@ enum class SendResult {
 
 struct ServerEvent {
   enum class Kind {
-    kPeerLeft,          // `peer`: its user's latest connection ended, or its user was revoked.
+    kPeerLeft,          // `peer`: its connection ended, a newer one of the same user took its place, or it was revoked.
     kHandshakeRefused,  // Wrong key, no CURVE, not allowed, too fast, garbage: `detail` says which as far as known.
     kStrangerLeft,      // A connection ended before its first message, for no reason that libzmq tells.
     kMessageDropped,    // A connection that broke the rules so that no answer can be given; `detail` says how.
@@ -102,7 +106,7 @@ class ServerEndpoint {
   [[nodiscard]] std::optional<ServerEvent> NextEvent();
 
   [[nodiscard]] SendResult SendTo(const Peer& peer, const Message& message);
-  // The most recent connection on which this user spoke and which has not ended.
+  // The user's connection, if it has one.
   [[nodiscard]] std::optional<Peer> PeerOf(const std::string& user_id) const;
 
   // The address actually bound, with the real port.
@@ -117,10 +121,13 @@ class ServerEndpoint {
   void DrainMonitor();
   void AddEvent(ServerEvent event);
   std::optional<Incoming> ReceiveNow();
-  Incoming Accept(const std::string& id, int descriptor, std::string routing_id, const zmq::message_t& frame,
-                  bool one_part);
+  // Nothing if the message has to wait in held_back_ until an event was told.
+  std::optional<Incoming> Accept(const std::string& id, int descriptor, std::string routing_id,
+                                 const zmq::message_t& frame, bool one_part);
+  std::optional<Incoming> ReleaseHeldBack();
   // The connection on this descriptor is over, or is no longer its user's.
   void Forget(int descriptor);
+  [[nodiscard]] bool HasNews() const;
   std::optional<std::string> UserOf(const zmq::message_t& frame) const;
 
   const Allowlist& allowlist_;
@@ -130,9 +137,15 @@ class ServerEndpoint {
   Waker waker_;
   std::string bound_endpoint_;
   Traffic traffic_;
-  std::map<int, Peer> peer_of_descriptor_;     // By the connection's descriptor, which monitor events carry.
-  std::set<std::string> routes_;               // Routing ids in peer_of_descriptor_: who can still be sent to.
-  std::map<std::string, int> latest_of_user_;  // Descriptor of the user's latest connection.
+  struct HeldBack {
+    int descriptor;
+    Incoming incoming;
+  };
+  std::map<int, Peer> peer_of_descriptor_;      // By the connection's descriptor, which monitor events carry.
+  std::set<std::string> routes_;                // Routing ids in peer_of_descriptor_: who can still be sent to.
+  std::map<std::string, int> current_of_user_;  // Descriptor of the user's connection.
+  std::set<int> superseded_;                    // Descriptors of connections whose user has a newer one.
+  std::optional<HeldBack> held_back_;           // First message of a newer connection.
   bool handshake_just_failed_ = false;
   std::deque<ServerEvent> departures_;
   std::deque<ServerEvent> refusals_;
