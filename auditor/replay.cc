@@ -9,6 +9,7 @@
 #include "codec/update.h"
 #include "common/error.h"
 #include "common/safetensors.h"
+#include "protocol/objects/digest_of_file.h"
 #include "protocol/objects/object_store.h"
 
 namespace hemafed::auditor {

@@ -17,6 +17,7 @@
 #include "coordinator/preview.h"
 #include "coordinator/published_state.h"
 #include "coordinator/server.h"
+#include "protocol/objects/digest_of_file.h"
 #include "protocol/objects/object_store.h"
 
 namespace hemafed::coordinator {
@@ -52,7 +53,8 @@ void Init(const Options& options) {
 
 void PrintTrust(const Consortium& consortium) {
   nlohmann::json labs = nlohmann::json::object();
-  for (const auto& [site, lab] : ReadPublishedState(RealFileSystem(), consortium).roster()) {
+  const FederationState state = ReadPublishedState(RealFileSystem(), consortium);
+  for (const auto& [site, lab] : state.roster()) {
     labs[site] = lab.statement_key.Hex();
   }
   const nlohmann::json trust = {

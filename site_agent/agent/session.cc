@@ -12,6 +12,7 @@
 #include "protocol/log/canonical_json.h"
 #include "protocol/log/checkpoint.h"
 #include "protocol/log/merkle.h"
+#include "protocol/objects/digest_of_file.h"
 #include "protocol/objects/object_store.h"
 
 namespace hemafed::agent {
@@ -308,6 +309,8 @@ void Session::Take(const wire::Refusal& refusal) {
 }
 
 void Session::RemoveOldObjects() {
+  // A transfer asked for again after a reconnect may still be growing its part beside the complete object.
+  if (!transfer_.idle()) return;
   const auto wanted = assignment_->Objects();
   for (const std::string& name : files_.List(jobs_.Objects())) {
     const auto digest = Digest::FromHex(name);

@@ -72,7 +72,7 @@ TEST(Federation, ACoordinatorKilledAfterAnyMessageEndsWithTheSameModels) {
     harness.Run();
     messages = harness.delivered();
   }
-  for (std::uint64_t kill_at = 0; kill_at < messages; kill_at += 3) {
+  for (std::uint64_t kill_at = 0; kill_at < messages; kill_at += 11) {
     const Scratch scratch;
     FederationHarness harness(scratch.path(), {});
     harness.Run(kill_at);
@@ -83,7 +83,7 @@ TEST(Federation, ACoordinatorKilledAfterAnyMessageEndsWithTheSameModels) {
 }
 
 TEST(Federation, AnAgentKilledAfterAnyMessageEndsWithTheSameModels) {
-  for (std::uint64_t kill_at = 1; kill_at < 150; kill_at += 5) {
+  for (std::uint64_t kill_at = 1; kill_at < 150; kill_at += 13) {
     const Scratch scratch;
     FederationHarness harness(scratch.path(), {});
     if (harness.Run(kill_at)) break;
