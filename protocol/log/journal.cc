@@ -23,7 +23,8 @@ static_assert(kWindowBytes > kMaxEntryBytes + kJournalRecordOverhead);
 // A moving view of the file.
 class Window {
  public:
-  explicit Window(const ReadableFile& file) : file_(file), size_(file.Size()), buffer_(kWindowBytes) {}
+  explicit Window(const ReadableFile& file)
+      : file_(file), size_(file.Size()), buffer_(std::min<std::uint64_t>(size_, kWindowBytes)) {}
 
   [[nodiscard]] std::uint64_t size() const { return size_; }
 

@@ -40,8 +40,8 @@
 
 namespace hemafed {
 
-// Bytes of one batch with its records: it is put together in memory and written at once.
-inline constexpr std::size_t kMaxBatchBytes = 16u << 20;
+// Bytes of one batch with its records: it is put together in memory, which the coordinator has little of.
+inline constexpr std::size_t kMaxBatchBytes = 4u << 20;
 
 class RoundLogWriter {
  public:

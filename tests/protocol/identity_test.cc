@@ -214,16 +214,22 @@ TEST(Statement, HasTheBytesOfItsPage) {
   statement.round = 2;
   statement.base_digest = Sha256Of("base");
   statement.body = "{\"pictures\":12}";
-  EXPECT_EQ(HexEncode(AsBytes(StatementBytes(statement))),
-            "68656d616665642d7570646174652d76310a"
-            "2000000064879f7d6b960a01909762d911a32d4582c20010c5641ee90278b644a9e3b525"
-            "080000000100000000000000"
-            "080000000200000000000000"
-            "20000000cae662172fd450bb0cd710a769079c05bfc5d8e35efa6576edc7d0377afdd4a2"
-            "0f0000007b227069637475726573223a31327d");
-  EXPECT_EQ(HexEncode(SignStatement(FixedKey(), statement)),
-            "01eab65f1642f5de4ca79abecc88ca92c9417b192769a4036872bbba506caf3b"
-            "a4963070bd3354ef91a5d73657207a160683bb7c7ae240919e940620c5def405");
+  const std::vector<std::string> fields{"68656d616665642d7570646174652d76310a",
+                                        "2000000064879f7d6b960a01909762d911a32d4582c20010c5641ee90278b644a9e3b525",
+                                        "080000000100000000000000",
+                                        "080000000200000000000000",
+                                        "20000000cae662172fd450bb0cd710a769079c05bfc5d8e35efa6576edc7d0377afdd4a2",
+                                        "0f0000007b227069637475726573223a31327d"};
+  const std::vector<std::string> signature{"01eab65f1642f5de4ca79abecc88ca92c9417b192769a4036872bbba506caf3b",
+                                           "a4963070bd3354ef91a5d73657207a160683bb7c7ae240919e940620c5def405"};
+  std::string bytes, page_bytes, page_signature;
+  for (const std::string& field : fields) bytes += field, page_bytes += field + "\n";
+  for (const std::string& half : signature) page_signature += half + "\n";
+  EXPECT_EQ(HexEncode(AsBytes(StatementBytes(statement))), bytes);
+  EXPECT_EQ(HexEncode(SignStatement(FixedKey(), statement)), signature[0] + signature[1]);
+  const std::string page = testing_support::ReadAll(Path(HEMAFED_SOURCE_DIR) / "docs/round_log.md");
+  EXPECT_TRUE(testing_support::Contains(page, page_bytes));
+  EXPECT_TRUE(testing_support::Contains(page, page_signature));
 }
 
 TEST(Statement, SignatureHoldsForExactlyOneContextPlanTaskRoundBaseAndBody) {

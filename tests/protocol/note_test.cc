@@ -65,6 +65,8 @@ TEST(Note, SignatureAndCosignatureEqualThoseOfAnIndependentImplementation) {
                 "ww=\n— lab-a "
                 "TP0T+AAAAABlU/EAu/LtAx3pipm9IbCW3unLuaB+sm8ifOyK88CmbZKm2vrC9LPfwmyd2OPxA/HqNPYb/1kALNRu5D"
                 "BqmXd2lovmDg==\n");
+  const std::string page = testing_support::ReadAll(Path(HEMAFED_SOURCE_DIR) / "docs/round_log.md");
+  EXPECT_TRUE(testing_support::Contains(page, note.Encode().substr(note.Encode().find("— lab-a"))));
   EXPECT_EQ(FixedLogKey().Encode(), "example.org/round-log+0422b766+AQOhB7/zzhC+HXDdGOdLwJln5NYwm6UNXx3chmQSVTG4");
   const auto cosigner = NoteKey::Parse("lab-a+4cfd13f8+BAOhB7/zzhC+HXDdGOdLwJln5NYwm6UNXx3chmQSVTG4");
   ASSERT_TRUE(cosigner);

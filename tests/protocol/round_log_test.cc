@@ -75,6 +75,15 @@ TEST(RoundLog, PublishesTheBytesOfItsPage) {
   EXPECT_EQ(files.at("tile/entries/000.p/3"), bundle);
   EXPECT_EQ(files.at("tile/0/000.p/3"), tile);
   EXPECT_EQ(Sha256Of(files.at("journal")).Hex(), "a0be79d2c1d03d5639c8600c5cb922334ca8f4209cb4a78b9ae1399183ecf284");
+
+  const std::string page = ReadAll(Path(HEMAFED_SOURCE_DIR) / "docs/round_log.md");
+  EXPECT_TRUE(Contains(page, note));
+  EXPECT_TRUE(Contains(page, log.root().Hex()));
+  EXPECT_TRUE(Contains(page, FixedLogKey().Encode()));
+  EXPECT_TRUE(Contains(page, Sha256Of(files.at("journal")).Hex()));
+  EXPECT_TRUE(Contains(page, "`" + HexEncode(AsBytes(files.at("journal").substr(kJournalHeader.size(), 8))) + "`"));
+  for (const std::string& entry : entries)
+    EXPECT_TRUE(Contains(page, entry + "\n") && Contains(page, LeafHash(entry).Hex()));
 }
 
 struct KnownRoot {
