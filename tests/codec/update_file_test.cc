@@ -216,6 +216,16 @@ TEST(UpdateFile, ReportsEveryFailureOfTheDisk) {
   }
 }
 
+TEST(UpdateFile, ReadsTheWorkedBytesOfItsPage) {
+  const auto file = RealFileSystem().OpenForRead(Path(HEMAFED_SOURCE_DIR) / "tests/data/update/v1_worked.hfu");
+  std::vector<std::int32_t> decoded;
+  const DecodedUpdate result = DecodeUpdate(*file, {{{"a", {2, 3}}, {"b", {}}}}, [&](auto values) {
+    decoded.insert(decoded.end(), values.begin(), values.end());
+  });
+  EXPECT_EQ(decoded, (std::vector<std::int32_t>{1, -1, 0, 300, -70'000, 2, -3}));
+  EXPECT_EQ(result.values.Hex(), "06b5f819a9d03290b00d1cad9ac7f964f5868a5d2548e036f00701d71bb3d030");
+}
+
 // tests/data/update/README.md says how the sample was made. The digest is Python's, computed from the formula.
 TEST(UpdateFile, ReadsTheSampleOfVersionOne) {
   const Path sample = Path(HEMAFED_SOURCE_DIR) / "tests/data/update/v1.hfu";
