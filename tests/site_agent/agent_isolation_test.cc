@@ -35,6 +35,13 @@ class Agent : public testing::TestWithParam<Mode> {
     restrictions.newest_landlock_abi = GetParam().newest_landlock_abi;
     return restrictions;
   }
+  // A trainer whose files are not restricted: the most that could be seen through it.
+  [[nodiscard]] Restrictions WaitingTrainer() const {
+    Restrictions restrictions = lab.Trainer();
+    restrictions.file_mechanism = FileMechanism::kNone;
+    restrictions.network_mechanism = NetworkMechanism::kFilterOnly;
+    return restrictions;
+  }
   void SetUp() override {
     SKIP_UNLESS_POSSIBLE(Restricted());
     ASSERT_EQ(ReadFile(RealFileSystem(), lab.picture, 100), kPictureText) << "the test itself must be able to read it";
@@ -51,6 +58,10 @@ class Agent : public testing::TestWithParam<Mode> {
   }
   static std::string Open(const Path& path, int flags = O_RDONLY) {
     return Outcome(Descriptor(::open(path.c_str(), flags | O_CLOEXEC)).valid()) + "\n";
+  }
+  static std::string Follow(const Path& link) {
+    char target[100];
+    return Outcome(::readlink(link.c_str(), target, sizeof target) >= 0) + "\n";
   }
   static std::string List(const Path& path) {
     DIR* listing = ::opendir(path.c_str());
@@ -111,6 +122,19 @@ TEST_P(Agent, CannotReachAPictureThroughAnotherProcess) {
   }));
 }
 
+TEST_P(Agent, CannotReachAPictureThroughTheTrainer) {
+  // As at a lab: same user, both restricted, so that neither has a power that the other lacks.
+  const ProgramSpec spec{
+      "trainer", {TestProgram().string(), "wait", "0"}, {}, lab.folders.pictures[0], WaitingTrainer()};
+  const RestrictedProgram trainer(spec, ChooseMechanisms(spec.restrictions));
+  const Path other = Path("/proc") / std::to_string(trainer.process_id());
+  ExpectOutOfReach(TryRestricted(Restricted(), [&] {
+    return Open(other / "root" / lab.picture.relative_path()) + Open(other / "cwd/blast/cell.png") +
+           List(other / "root") + Follow(other / "cwd") + Follow(other / "fd/1") + Open(other / "mem") +
+           Open(other / "environ") + Open(other / "maps");
+  }));
+}
+
 TEST_P(Agent, CannotReachAPictureThroughABindMount) {
   if (const std::string refused = WhyNamespacesAreRefused(CLONE_NEWNS); !refused.empty()) {
     GTEST_SKIP() << "cannot make a bind mount here: " << refused;
@@ -159,7 +183,9 @@ TEST_P(Agent, WritesNowhereElse) {
     std::string outcomes;
     for (const Path& path : {elsewhere, Path("/tmp/hemafed-agent"), Path("/etc/hemafed-agent"),
                              Path("/usr/hemafed-agent"), Path("/hemafed-agent")}) {
-      outcomes += Open(path, O_WRONLY | O_CREAT);
+      const Descriptor made(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+      outcomes += Outcome(made.valid()) + "\n";
+      if (made.valid()) ::unlink(path.c_str());
     }
     return outcomes;
   }));

@@ -63,6 +63,17 @@ TEST_F(Siblings, EndTogetherWhenAskedToStop) {
   EXPECT_NE(All("launcher").find("the agent runs; files: "), std::string::npos) << All("launcher");
 }
 
+TEST_F(Siblings, StartWithNoSignalBlockedOrIgnored) {
+  const auto before = ::signal(SIGPIPE, SIG_IGN);
+  auto specs = Specs({"wait", "0"}, {});
+  specs[1].arguments = {"/bin/cat", "/proc/self/status"};
+  const auto result = SuperviseSiblings(specs, quick, clock, Collect());
+  ::signal(SIGPIPE, before);
+  EXPECT_EQ(result.exit_status, 0) << result.reason;
+  EXPECT_NE(All("trainer").find("SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n"), std::string::npos)
+      << All("trainer");
+}
+
 TEST_F(Siblings, AreKilledWhenTheyDoNotStopInTime) {
   quick.stop_grace_ms = 1;
   const auto result = SuperviseSiblings(Specs({"stubborn"}, {"stubborn"}), quick, clock, Collect(2));
