@@ -13,6 +13,7 @@
 #include "common/error.h"
 #include "site_agent/launcher/landlock.h"
 #include "site_agent/launcher/namespaces.h"
+#include "site_agent/launcher/syscall_filter.h"
 #include "tests/expect_error.h"
 #include "tests/site_agent/lab_fixture.h"
 
@@ -322,6 +323,31 @@ TEST(AgentRestrictions, RefuseToStartRatherThanLeaveFilesOpen) {
   agent.file_mechanism = FileMechanism::kLandlock;
   agent.newest_landlock_abi = 1;  // As on Linux 5.13: no renames between folders.
   EXPECT_ERROR(ErrorCode::kUnavailable, "too old", (void)ChooseMechanisms(agent));
+}
+
+TEST(AgentRestrictions, RefuseToStartWhereTheMachineHasNeitherMechanism) {
+  const Lab lab;
+  Restrictions agent = lab.Agent();
+  agent.newest_landlock_abi = 0;
+  // The filter refuses namespaces, as a container around the launcher may.
+  EXPECT_ERROR(ErrorCode::kUnavailable, "in neither way", (void)RunTrial([&] {
+                 InstallSyscallFilter(NetworkPolicy::kOutbound);
+                 return ChooseMechanisms(agent).Describe();
+               }));
+}
+
+TEST(TrainerRestrictions, SayWhatIsWeakerWhereTheMachineHasOnlyTheFilter) {
+  const Lab lab;
+  Restrictions trainer = lab.Trainer();
+  trainer.newest_landlock_abi = 0;
+  const std::string chosen = RunTrial([&] {
+    InstallSyscallFilter(NetworkPolicy::kOutbound);
+    const Mechanisms mechanisms = ChooseMechanisms(trainer);
+    return mechanisms.Describe() + "\n" + mechanisms.remark;
+  });
+  EXPECT_NE(chosen.find("network: none, by system call filter alone"), std::string::npos) << chosen;
+  EXPECT_NE(chosen.find("files are not restricted"), std::string::npos) << chosen;
+  EXPECT_NE(chosen.find("user.max_user_namespaces"), std::string::npos) << chosen;
 }
 
 TEST(AgentRestrictions, FallBackToAPrivateRootWithoutLandlock) {

@@ -93,7 +93,7 @@ int FailAFewTimes(const std::string& file, std::size_t times, int status) {
   std::ofstream(file, std::ios::app) << "x";
   Say("run " + std::to_string(before + 1));
   if (before >= times) return 0;
-  if (status == 0) ::raise(SIGSEGV);
+  if (status == 0) ::raise(SIGKILL);
   return status;
 }
 
