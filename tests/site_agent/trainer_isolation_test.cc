@@ -102,7 +102,7 @@ TEST_P(Trainer, ReachesNoLocalSocketOfAnotherProgram) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   ASSERT_LT(path.native().size(), sizeof address.sun_path);
-  std::strcpy(address.sun_path, path.c_str());
+  path.native().copy(address.sun_path, sizeof address.sun_path - 1);
   const auto* generic = reinterpret_cast<const sockaddr*>(&address);
   ASSERT_EQ(::bind(engine.number(), generic, sizeof address), 0);
   ASSERT_EQ(::listen(engine.number(), 1), 0);
