@@ -13,6 +13,7 @@
 #include "common/error.h"
 #include "site_agent/launcher/landlock.h"
 #include "site_agent/launcher/namespaces.h"
+#include "site_agent/launcher/syscall_filter.h"
 #include "tests/expect_error.h"
 #include "tests/site_agent/lab_fixture.h"
 
@@ -35,6 +36,13 @@ class Agent : public testing::TestWithParam<Mode> {
     restrictions.newest_landlock_abi = GetParam().newest_landlock_abi;
     return restrictions;
   }
+  // A trainer whose files are not restricted: the most that could be seen through it.
+  [[nodiscard]] Restrictions WaitingTrainer() const {
+    Restrictions restrictions = lab.Trainer();
+    restrictions.file_mechanism = FileMechanism::kNone;
+    restrictions.network_mechanism = NetworkMechanism::kFilterOnly;
+    return restrictions;
+  }
   void SetUp() override {
     SKIP_UNLESS_POSSIBLE(Restricted());
     ASSERT_EQ(ReadFile(RealFileSystem(), lab.picture, 100), kPictureText) << "the test itself must be able to read it";
@@ -52,11 +60,15 @@ class Agent : public testing::TestWithParam<Mode> {
   static std::string Open(const Path& path, int flags = O_RDONLY) {
     return Outcome(Descriptor(::open(path.c_str(), flags | O_CLOEXEC)).valid()) + "\n";
   }
+  static std::string Follow(const Path& link) {
+    char target[100];
+    return Outcome(::readlink(link.c_str(), target, sizeof target) >= 0) + "\n";
+  }
   static std::string List(const Path& path) {
     DIR* listing = ::opendir(path.c_str());
-    const std::string outcome = Outcome(listing != nullptr) + "\n";
-    if (listing != nullptr) ::closedir(listing);
-    return outcome;
+    if (listing == nullptr) return Outcome(false) + "\n";
+    ::closedir(listing);
+    return "ok\n";
   }
 
   Lab lab;
@@ -111,6 +123,19 @@ TEST_P(Agent, CannotReachAPictureThroughAnotherProcess) {
   }));
 }
 
+TEST_P(Agent, CannotReachAPictureThroughTheTrainer) {
+  // As at a lab: same user, both restricted, so that neither has a power that the other lacks.
+  const ProgramSpec spec{
+      "trainer", {TestProgram().string(), "wait", "0"}, {}, lab.folders.pictures[0], WaitingTrainer()};
+  const RestrictedProgram trainer(spec, ChooseMechanisms(spec.restrictions));
+  const Path other = Path("/proc") / std::to_string(trainer.process_id());
+  ExpectOutOfReach(TryRestricted(Restricted(), [&] {
+    return Open(other / "root" / lab.picture.relative_path()) + Open(other / "cwd/blast/cell.png") +
+           List(other / "root") + Follow(other / "cwd") + Follow(other / "fd/1") + Open(other / "mem") +
+           Open(other / "environ") + Open(other / "maps");
+  }));
+}
+
 TEST_P(Agent, CannotReachAPictureThroughABindMount) {
   if (const std::string refused = WhyNamespacesAreRefused(CLONE_NEWNS); !refused.empty()) {
     GTEST_SKIP() << "cannot make a bind mount here: " << refused;
@@ -159,7 +184,9 @@ TEST_P(Agent, WritesNowhereElse) {
     std::string outcomes;
     for (const Path& path : {elsewhere, Path("/tmp/hemafed-agent"), Path("/etc/hemafed-agent"),
                              Path("/usr/hemafed-agent"), Path("/hemafed-agent")}) {
-      outcomes += Open(path, O_WRONLY | O_CREAT);
+      const Descriptor made(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+      outcomes += Outcome(made.valid()) + "\n";
+      if (made.valid()) ::unlink(path.c_str());
     }
     return outcomes;
   }));
@@ -296,6 +323,31 @@ TEST(AgentRestrictions, RefuseToStartRatherThanLeaveFilesOpen) {
   agent.file_mechanism = FileMechanism::kLandlock;
   agent.newest_landlock_abi = 1;  // As on Linux 5.13: no renames between folders.
   EXPECT_ERROR(ErrorCode::kUnavailable, "too old", (void)ChooseMechanisms(agent));
+}
+
+TEST(AgentRestrictions, RefuseToStartWhereTheMachineHasNeitherMechanism) {
+  const Lab lab;
+  Restrictions agent = lab.Agent();
+  agent.newest_landlock_abi = 0;
+  // The filter refuses namespaces, as a container around the launcher may.
+  EXPECT_ERROR(ErrorCode::kUnavailable, "in neither way", (void)RunTrial([&] {
+                 InstallSyscallFilter(NetworkPolicy::kOutbound);
+                 return ChooseMechanisms(agent).Describe();
+               }));
+}
+
+TEST(TrainerRestrictions, SayWhatIsWeakerWhereTheMachineHasOnlyTheFilter) {
+  const Lab lab;
+  Restrictions trainer = lab.Trainer();
+  trainer.newest_landlock_abi = 0;
+  const std::string chosen = RunTrial([&] {
+    InstallSyscallFilter(NetworkPolicy::kOutbound);
+    const Mechanisms mechanisms = ChooseMechanisms(trainer);
+    return mechanisms.Describe() + "\n" + mechanisms.remark;
+  });
+  EXPECT_NE(chosen.find("network: none, by system call filter alone"), std::string::npos) << chosen;
+  EXPECT_NE(chosen.find("files are not restricted"), std::string::npos) << chosen;
+  EXPECT_NE(chosen.find("user.max_user_namespaces"), std::string::npos) << chosen;
 }
 
 TEST(AgentRestrictions, FallBackToAPrivateRootWithoutLandlock) {

@@ -63,6 +63,17 @@ TEST_F(Siblings, EndTogetherWhenAskedToStop) {
   EXPECT_NE(All("launcher").find("the agent runs; files: "), std::string::npos) << All("launcher");
 }
 
+TEST_F(Siblings, StartWithNoSignalBlockedOrIgnored) {
+  const auto before = ::signal(SIGPIPE, SIG_IGN);
+  auto specs = Specs({"wait", "0"}, {});
+  specs[1].arguments = {"/bin/cat", "/proc/self/status"};
+  const auto result = SuperviseSiblings(specs, quick, clock, Collect());
+  ::signal(SIGPIPE, before);
+  EXPECT_EQ(result.exit_status, 0) << result.reason;
+  EXPECT_NE(All("trainer").find("SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n"), std::string::npos)
+      << All("trainer");
+}
+
 TEST_F(Siblings, AreKilledWhenTheyDoNotStopInTime) {
   quick.stop_grace_ms = 1;
   const auto result = SuperviseSiblings(Specs({"stubborn"}, {"stubborn"}), quick, clock, Collect(2));
@@ -77,7 +88,7 @@ TEST_F(Siblings, AreStartedAgainAfterACrashWithGrowingDelay) {
   EXPECT_FALSE(result.asked_to_stop);
   EXPECT_EQ(result.exit_status, 0) << result.reason;
   EXPECT_EQ(All("trainer"), "run 1\nrun 2\nrun 3\nrun 4\n");
-  for (const char* words : {"signal 11 (Segmentation fault); starting it again in 1 ms (1 of at most 5 in a row)",
+  for (const char* words : {"signal 9 (Killed); starting it again in 1 ms (1 of at most 5 in a row)",
                             "again in 2 ms (2 of", "again in 4 ms (3 of", "the trainer ended with status 0"}) {
     EXPECT_NE(All("launcher").find(words), std::string::npos) << words << " not in\n" << All("launcher");
   }
