@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <numeric>
 #include <string>
+#include <vector>
 
+#include "codec/plan.h"
 #include "common/error.h"
 
 namespace hemafed::learning {
@@ -30,21 +32,14 @@ std::vector<std::uint32_t> AnswersOf(const at::Tensor& logits) {
 
 }  // namespace
 
-std::uint64_t ConfusionCounts::Total() const { return std::accumulate(counts.begin(), counts.end(), std::uint64_t{0}); }
-
-std::uint64_t ConfusionCounts::Correct() const {
-  std::uint64_t correct = 0;
-  for (std::uint32_t label = 0; label < classes; ++label) correct += At(label, label);
-  return correct;
-}
-
-ConfusionCounts Evaluate(const Classifier& model, BatchSource& source, std::uint32_t classes, std::uint32_t batch,
+ConfusionMatrix Evaluate(const Classifier& model, BatchSource& source, std::uint32_t classes, std::uint32_t batch,
                          const std::function<void(std::uint64_t)>& on_pictures) {
   if (batch < 1) Fail("a batch needs at least one picture");
-  if (classes > kMaxHeadRows || model.classes() > std::int64_t{classes}) {
-    Fail("the model knows " + std::to_string(model.classes()) + " classes, the plan " + std::to_string(classes));
+  if (classes > kMaxClasses || model.classes() > std::int64_t{classes}) {
+    Fail("the model knows " + std::to_string(model.classes()) + " classes, the plan " + std::to_string(classes) +
+         " of at most " + std::to_string(kMaxClasses));
   }
-  ConfusionCounts result{classes, std::vector<std::uint64_t>(std::size_t{classes} * classes)};
+  ConfusionMatrix result(classes);
   const at::NoGradGuard no_gradients;
   for (std::size_t first = 0; first < source.Size(); first += batch) {
     std::vector<std::uint32_t> indices(std::min<std::size_t>(batch, source.Size() - first));
@@ -55,7 +50,7 @@ ConfusionCounts Evaluate(const Classifier& model, BatchSource& source, std::uint
       if (label < 0 || label >= std::int64_t{classes}) {
         Fail("a picture has class " + std::to_string(label) + " but the plan has " + std::to_string(classes));
       }
-      ++result.counts[static_cast<std::size_t>(label) * classes + answers[i]];
+      result.Add(static_cast<std::size_t>(label), answers[i]);
     }
     if (on_pictures) on_pictures(first + indices.size());
   }

@@ -13,27 +13,16 @@
 
 #include <cstdint>
 #include <functional>
-#include <vector>
 
+#include "codec/evaluation.h"
 #include "learning/continual/batch_source.h"
 #include "learning/models/classifier.h"
 
 namespace hemafed::learning {
 
-struct ConfusionCounts {
-  std::uint32_t classes = 0;
-  std::vector<std::uint64_t> counts;  // [classes, classes] row-major: row = label, column = answer
-
-  [[nodiscard]] std::uint64_t At(std::uint32_t label, std::uint32_t answer) const {
-    return counts[std::size_t{label} * classes + answer];
-  }
-  [[nodiscard]] std::uint64_t Total() const;
-  [[nodiscard]] std::uint64_t Correct() const;
-};
-
-// `classes`: of the whole plan. `batch`: pictures per forward pass. `on_pictures` may be empty; it is told the number
-// of pictures done after each batch.
-[[nodiscard]] ConfusionCounts Evaluate(const Classifier& model, BatchSource& source, std::uint32_t classes,
+// `classes`: of the whole plan, and the size of the matrix. `batch`: pictures per forward pass. `on_pictures` may be
+// empty; it is told the number of pictures done after each batch.
+[[nodiscard]] ConfusionMatrix Evaluate(const Classifier& model, BatchSource& source, std::uint32_t classes,
                                        std::uint32_t batch, const std::function<void(std::uint64_t)>& on_pictures = {});
 
 }  // namespace hemafed::learning

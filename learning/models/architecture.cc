@@ -104,9 +104,9 @@ std::int64_t FeatureWidth(Architecture architecture) {
 }
 
 std::vector<TensorSpec> TensorsOf(Architecture architecture, std::int64_t classes) {
-  if (classes < 0 || classes > kMaxHeadRows) {
+  if (classes < 0 || classes > kMaxHeadClasses) {
     throw Error(ErrorCode::kInvalidInput,
-                "a head of " + std::to_string(classes) + " classes is outside 0 to " + std::to_string(kMaxHeadRows));
+                "a head of " + std::to_string(classes) + " classes is outside 0 to " + std::to_string(kMaxHeadClasses));
   }
   std::vector<TensorSpec> specs;
   if (architecture == Architecture::kEfficientNetLite0) {

@@ -13,8 +13,8 @@
 // Tensor names. A convolution is "<place>.conv.weight" [out, in / groups, k, k] without bias; its normalisation is
 // "<place>.norm.weight" and ".bias" [out], under batch_frozen also ".running_mean" and ".running_var" [out]. Places:
 // stem, blocks.NN.expand | depthwise | project (NN = 00..15; block 00 has no expand), last; stage1..stage4. The head is
-// "head.weight" [C, d] and "head.bias" [C]; a file without the two is a model that knows no class yet (C = 0).
-// Canonical order is ascending byte order of the names. All tensors are float32.
+// "head.weight" [C, d] and "head.bias" [C] (codec/head_growth.h); a file without the two is a model that knows no class
+// yet (C = 0). Canonical order is ascending byte order of the names. All tensors are float32.
 //
 // Thread-safety: free functions without state.
 #pragma once
@@ -23,6 +23,8 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "codec/head_growth.h"
 
 namespace hemafed::learning {
 
@@ -58,16 +60,10 @@ struct TensorSpec {
   TensorRole role;
 };
 
-inline constexpr std::string_view kHeadWeight = "head.weight";
-inline constexpr std::string_view kHeadBias = "head.bias";
-
-// Most rows a head may have: the imported ImageNet head has 1000. (A plan allows fewer classes: codec/plan.h.)
-inline constexpr std::int64_t kMaxHeadRows = 1024;
-
 // Number of features d that the trunk hands to the head.
 [[nodiscard]] std::int64_t FeatureWidth(Architecture architecture);
 // Every tensor of a model with `classes` classes (0: no head), in canonical order. Throws Error(kInvalidInput) if
-// `classes` is outside 0..kMaxHeadRows.
+// `classes` is outside 0..kMaxHeadClasses.
 [[nodiscard]] std::vector<TensorSpec> TensorsOf(Architecture architecture, std::int64_t classes);
 
 // The plan of EfficientNet-Lite0: 16 inverted residual blocks, input to output.

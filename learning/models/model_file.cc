@@ -19,10 +19,10 @@ static_assert(std::endian::native == std::endian::little, "model files hold litt
 
 [[noreturn]] void Fail(const std::string& message) { throw Error(ErrorCode::kInvalidInput, message); }
 
-std::string RequireMetadata(const SafetensorsReader& reader, const std::string& key) {
-  const auto found = reader.metadata().find(key);
+std::string RequireMetadata(const SafetensorsReader& reader, std::string_view key) {
+  const auto found = reader.metadata().find(std::string(key));
   if (found == reader.metadata().end()) {
-    Fail(reader.where() + " has no metadata '" + key +
+    Fail(reader.where() + " has no metadata '" + std::string(key) +
          "'; make it with scripts/import_weights.py or hemafed-train init");
   }
   return found->second;
@@ -31,8 +31,9 @@ std::string RequireMetadata(const SafetensorsReader& reader, const std::string& 
 std::int64_t ClassesIn(const SafetensorsReader& reader) {
   const TensorInfo* head = reader.Find(kHeadWeight);
   if (head == nullptr) return 0;
-  if (head->shape.size() != 2 || head->shape[0] < 1 || head->shape[0] > kMaxHeadRows) {
-    Fail(reader.where() + ": tensor 'head.weight' is not a matrix of 1 to " + std::to_string(kMaxHeadRows) + " rows");
+  if (head->shape.size() != 2 || head->shape[0] < 1 || head->shape[0] > kMaxHeadClasses) {
+    Fail(reader.where() + ": tensor 'head.weight' is not a matrix of 1 to " + std::to_string(kMaxHeadClasses) +
+         " rows");
   }
   return head->shape[0];
 }
@@ -70,10 +71,10 @@ at::Tensor ReadTensor(const SafetensorsReader& reader, const TensorSpec& spec) {
 
 Classifier LoadModel(FileSystem& files, const Path& path) {
   const SafetensorsReader reader = SafetensorsReader::Open(files, path);
-  const Architecture architecture = ArchitectureFromName(RequireMetadata(reader, kMetadataArchitecture));
+  const Architecture architecture = ArchitectureFromName(RequireMetadata(reader, kArchitectureKey));
   const std::string width = std::to_string(FeatureWidth(architecture));
-  if (RequireMetadata(reader, kMetadataFeatureWidth) != width) {
-    Fail(reader.where() + ": metadata '" + kMetadataFeatureWidth + "' is not " + width);
+  if (RequireMetadata(reader, kFeatureWidthKey) != width) {
+    Fail(reader.where() + ": metadata '" + std::string(kFeatureWidthKey) + "' is not " + width);
   }
   const std::vector<TensorSpec> specs = TensorsOf(architecture, ClassesIn(reader));
   CheckLayout(reader, specs);
@@ -85,8 +86,8 @@ Classifier LoadModel(FileSystem& files, const Path& path) {
 Digest SaveModel(FileSystem& files, const Path& path, const Classifier& model,
                  const std::map<std::string, std::string>& notes) {
   std::map<std::string, std::string> metadata = notes;
-  metadata[kMetadataArchitecture] = ArchitectureName(model.architecture());
-  metadata[kMetadataFeatureWidth] = std::to_string(model.feature_width());
+  metadata[std::string(kArchitectureKey)] = ArchitectureName(model.architecture());
+  metadata[std::string(kFeatureWidthKey)] = std::to_string(model.feature_width());
   if (metadata.size() != notes.size() + 2) Fail("notes for " + path.string() + " set the name or width of the model");
   std::vector<TensorInfo> infos;
   for (const NamedTensor& tensor : model.tensors()) {

@@ -3,8 +3,8 @@
 //
 // A classifier as a safetensors file, and back. The file's metadata names the architecture
 // ("hemafed.architecture") and the number of features ("hemafed.feature_width", decimal), so that a program without
-// LibTorch can grow the head. Tensors are in canonical order (architecture.h) and float32; the same parameters and
-// metadata give the same bytes on every machine.
+// LibTorch can grow the head (codec/head_growth.h). Tensors are in canonical order (architecture.h) and float32; the
+// same parameters and metadata give the same bytes on every machine.
 //
 // Reading takes nothing on trust: every tensor's name, type and shape is compared with the architecture, a missing or
 // surplus tensor is named, and values must be finite. The head may have any number of rows, or be missing.
@@ -15,6 +15,7 @@
 
 #include <map>
 #include <string>
+#include <string_view>
 
 #include "common/file_system.h"
 #include "common/sha256.h"
@@ -22,8 +23,7 @@
 
 namespace hemafed::learning {
 
-inline constexpr const char* kMetadataArchitecture = "hemafed.architecture";
-inline constexpr const char* kMetadataFeatureWidth = "hemafed.feature_width";
+inline constexpr std::string_view kArchitectureKey = "hemafed.architecture";
 
 [[nodiscard]] Classifier LoadModel(FileSystem& files, const Path& path);
 

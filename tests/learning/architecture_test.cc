@@ -85,7 +85,7 @@ TEST(Architecture, EveryOtherPairOfNormalisationIsRefused) {
 TEST(Architecture, HeadsOutsideTheLimitAreRefused) {
   EXPECT_EQ(TensorsOf(Architecture::kSmallCnn, 0).size() + 2, TensorsOf(Architecture::kSmallCnn, 1).size());
   EXPECT_ERROR(ErrorCode::kInvalidInput, "-1 classes", (void)TensorsOf(Architecture::kSmallCnn, -1));
-  EXPECT_ERROR(ErrorCode::kInvalidInput, "1025 classes", (void)TensorsOf(Architecture::kSmallCnn, 1025));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "4097 classes", (void)TensorsOf(Architecture::kSmallCnn, 4097));
 }
 
 }  // namespace

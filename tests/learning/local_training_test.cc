@@ -42,6 +42,11 @@ TrainingSettings PlainSettings() {
 
 const TrainingPlace kPlace{.plan_seed = 42, .task = 1, .round = 0, .site = "raabin"};
 
+std::uint64_t Correct(const Classifier& model, MemorySource& source) {
+  const ConfusionMatrix counts = Evaluate(model, source, 3, 16);
+  return counts.At(0, 0) + counts.At(1, 1) + counts.At(2, 2);
+}
+
 bool SameBits(const Classifier& a, const Classifier& b) {
   for (std::size_t i = 0; i < a.tensors().size(); ++i) {
     if (!at::equal(a.tensors()[i].value, b.tensors()[i].value)) return false;
@@ -67,10 +72,10 @@ TEST(LocalTraining, LearnsPicturesThatDifferByColour) {
   settings.sgd = {.momentum = 0.9, .nesterov = true, .weight_decay = 1e-4, .clip_norm = 5};
   settings.dropout = 0.2;
   settings.sampling = Sampling::kBalanced;
-  const std::uint64_t before = Evaluate(model, unseen, 3, 16).Correct();
+  const std::uint64_t before = Correct(model, unseen);
   const TrainingReport report = TrainLocally(model, nullptr, source, settings, kPlace, {});
   EXPECT_LT(report.last_loss, 0.5 * report.first_loss);
-  EXPECT_GE(Evaluate(model, unseen, 3, 16).Correct(), 57u);  // 95 %
+  EXPECT_GE(Correct(model, unseen), 57u);  // 95 %
   EXPECT_LT(before, 45u);
 }
 
@@ -102,7 +107,6 @@ TEST(LocalTraining, Lite0GivesTheSameBitsTwice) {
   settings.learning_rate = 0.004;
   settings.sgd.clip_norm = 5;
   settings.dropout = 0.2;
-  settings.threads = 2;
   std::vector<Classifier> runs;
   for (int run = 0; run < 2; ++run) {
     runs.push_back(teacher.Clone());

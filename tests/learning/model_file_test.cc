@@ -33,7 +33,7 @@ class ModelFile : public testing::Test {
     for (const NamedTensor& tensor : RecipeModel(Architecture::kSmallCnn, 3).tensors()) {
       tensors[tensor.name] = tensor.value;
     }
-    Metadata metadata = {{kMetadataArchitecture, "small_cnn"}, {kMetadataFeatureWidth, "128"}};
+    Metadata metadata = {{"hemafed.architecture", "small_cnn"}, {"hemafed.feature_width", "128"}};
     change(tensors, metadata);
     std::vector<TensorInfo> infos;
     for (const auto& [name, value] : tensors) {
@@ -93,7 +93,7 @@ TEST_F(ModelFile, NotesAreKeptAndMayNotContradictTheModel) {
             (std::map<std::string, std::string>{
                 {"hemafed.architecture", "small_cnn"}, {"hemafed.feature_width", "128"}, {"source.package", "x"}}));
   EXPECT_ERROR(ErrorCode::kInvalidInput, "set the name or width",
-               SaveModel(files_, scratch_ / "n", model, {{kMetadataArchitecture, "small_cnn"}}));
+               SaveModel(files_, scratch_ / "n", model, {{"hemafed.architecture", "small_cnn"}}));
   EXPECT_ERROR(ErrorCode::kInvalidInput, "not float32", SaveModel(files_, scratch_ / "n", model.Clone(at::kDouble)));
   EXPECT_FALSE(files_.Exists(scratch_ / "n"));
 }
@@ -127,14 +127,14 @@ TEST_F(ModelFile, EveryDifferenceFromTheArchitectureIsRefusedAndNamed) {
       {"not finite", [&](auto& t, auto&) { t["stage3.norm.bias"][7] = infinity; }, "'stage3.norm.bias' holds a value"},
       {"rows of the head",
        [](auto& t, auto&) {
-         t["head.weight"] = at::zeros({1025, 128});
+         t["head.weight"] = at::zeros({4097, 128});
        },
-       "1 to 1024 rows"},
+       "1 to 4096 rows"},
       {"no rows",
        [](auto& t, auto&) {
          t["head.weight"] = at::zeros({0, 128});
        },
-       "1 to 1024 rows"},
+       "1 to 4096 rows"},
       {"no architecture", [](auto&, auto& m) { m.erase("hemafed.architecture"); }, "hemafed.architecture"},
       {"other architecture", [](auto&, auto& m) { m["hemafed.architecture"] = "vgg"; }, "unknown architecture 'vgg'"},
       {"wrong architecture", [](auto&, auto& m) { m["hemafed.architecture"] = "efficientnet_lite0"; }, "feature_width"},
@@ -163,6 +163,29 @@ TEST_F(ModelFile, InitialModelIsTheFileThatPythonComputesFromTheFormula) {
             "b995a30f7b05744fd700fe3a0960e8279225a5e8be7e15d5c2d8f0233aa8f175");
   EXPECT_EQ(LoadModel(files_, scratch_ / "m").classes(), 0);
   EXPECT_NE(WriteInitialModel(files_, scratch_ / "n", Architecture::kSmallCnn, 6), Sha256Of(ReadAll(scratch_ / "m")));
+}
+
+TEST_F(ModelFile, GrowingTheHeadKeepsTheOldRowsAndTheirLogits) {
+  // published-systems 2.9, check 1.
+  SaveModel(files_, scratch_ / "three", RecipeModel(Architecture::kSmallCnn, 3));
+  (void)GrowHead(files_, scratch_ / "three", scratch_ / "six", /*seed=*/1, /*task=*/2, 6);
+  const Classifier three = LoadModel(files_, scratch_ / "three");
+  const Classifier six = LoadModel(files_, scratch_ / "six");
+  ASSERT_EQ(six.classes(), 6);
+  for (std::size_t i = 0; i < three.tensors().size(); ++i) {
+    const at::Tensor& grown = six.tensors()[i].value;
+    const at::Tensor& old = three.tensors()[i].value;
+    EXPECT_TRUE(at::equal(grown.narrow(0, 0, old.size(0)), old)) << three.tensors()[i].name;
+  }
+  const at::NoGradGuard no_gradients;
+  const at::Tensor pictures = testing_support::Uniform(1, {4, 3, 32, 32}, -2, 2);
+  EXPECT_LT(testing_support::LargestDifference(six.Forward(pictures).narrow(1, 0, 3), three.Forward(pictures)), 1e-6);
+}
+
+TEST_F(ModelFile, AModelWithoutHeadGrowsItsFirstOne) {
+  (void)WriteInitialModel(files_, scratch_ / "none", Architecture::kSmallCnn, 5);
+  (void)GrowHead(files_, scratch_ / "none", scratch_ / "two", 1, 0, 2);
+  EXPECT_EQ(LoadModel(files_, scratch_ / "two").classes(), 2);
 }
 
 TEST_F(ModelFile, Lite0HasNoRandomInitialWeights) {
