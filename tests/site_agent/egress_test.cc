@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "site_agent/agent/egress.h"
+
+#include <gtest/gtest.h>
+
+#include "codec/evaluation.h"
+#include "codec/update.h"
+#include "tests/expect_error.h"
+#include "tests/protocol/federation/consortium_fixture.h"
+#include "tests/scratch.h"
+
+namespace hemafed::agent {
+namespace {
+
+using nlohmann::json;
+
+const Plan& TestPlan() {
+  static const Plan plan = ParsePlan(hemafed::testing_support::SmallPlanText(Sha256Of("weights")), "plan");
+  return plan;
+}
+
+Job JobOf(JobKind kind) {
+  Job job;
+  job.kind = kind;
+  job.site = "first";
+  return job;
+}
+
+TEST(EgressContract, LetsExactlyTheReportsFieldsThrough) {
+  const EgressContract contract(TestPlan());
+  const json good = CommitmentReport{.pictures = 40, .classes = {30, std::nullopt}}.ToJson();
+  EXPECT_EQ(contract.Permit(JobOf(JobKind::kCommit), good), good);
+  json extra = good;
+  extra["picture"] = "base64...";
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "'picture' is not known",
+               (void)contract.Permit(JobOf(JobKind::kCommit), extra));
+  json text = good;
+  text["pictures"] = "forty";
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "not an integer", (void)contract.Permit(JobOf(JobKind::kCommit), text));
+}
+
+TEST(EgressContract, WithholdsStatisticsOfFewPictures) {
+  const EgressContract contract(TestPlan());
+  const json few = CommitmentReport{.pictures = 40, .classes = {31, 9}}.ToJson();
+  EXPECT_ERROR(ErrorCode::kRefused, "fewer than min_pictures", (void)contract.Permit(JobOf(JobKind::kCommit), few));
+  const json other = CommitmentReport{.pictures = 40, .classes = {30, std::nullopt, std::nullopt}}.ToJson();
+  EXPECT_ERROR(ErrorCode::kRefused, "counts 3 classes", (void)contract.Permit(JobOf(JobKind::kCommit), other));
+  ConfusionMatrix matrix(2);
+  matrix.Add(0, 0, 20);
+  matrix.Add(1, 1, 9);
+  EXPECT_ERROR(ErrorCode::kRefused, "fewer than min_pictures",
+               (void)contract.Permit(JobOf(JobKind::kEvaluate), EvaluationReport::Of(matrix, 1).ToJson()));
+  EXPECT_NO_THROW((void)contract.Permit(JobOf(JobKind::kEvaluate), EvaluationReport::Of(matrix, 10).ToJson()));
+}
+
+TEST(EgressContract, AnUpdateHasTheBaseModelsTensorsAndNoMoreBytesThanTheyTake) {
+  const EgressContract contract(TestPlan());
+  UpdateReport report;
+  report.layout = Sha256Of("layout");
+  report.file_bytes = 1000;
+  EXPECT_NO_THROW(contract.PermitUpdate(report, Sha256Of("layout"), 1000));
+  EXPECT_ERROR(ErrorCode::kRefused, "tensors", contract.PermitUpdate(report, Sha256Of("another"), 1000));
+  report.file_bytes = MaxUpdateFileBytes(1000) + 1;
+  EXPECT_ERROR(ErrorCode::kRefused, "more than", contract.PermitUpdate(report, Sha256Of("layout"), 1000));
+}
+
+TEST(EgressRecord, AddsOneLineForEachThingThatLeaves) {
+  const hemafed::testing_support::Scratch scratch;
+  ManualClock clock(5);
+  EgressRecord record(RealFileSystem(), clock, scratch / "egress.jsonl");
+  record.Write("commitment", JobOf(JobKind::kCommit), 10, Sha256Of("a"));
+  record.Write("update file", JobOf(JobKind::kTrain), 20, Sha256Of("b"));
+  const std::string text = ReadFile(RealFileSystem(), scratch / "egress.jsonl", 1 << 16);
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 2);
+  EXPECT_NE(text.find("\"bytes\":20"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace hemafed::agent
