@@ -146,6 +146,7 @@ std::vector<Message> TransferClient::OnPutStatus(const PutStatus& status) {
     return End(Refusal{RefusalCode::kBadContent, "the coordinator's answer to put does not fit the file", job.digest});
   }
   if (!std::exchange(job.answered, true)) job.next = status.offset;
+  job.next = std::max(job.next, status.offset);  // Another site may have sent the beginning meanwhile.
   job.acked = status.offset;
   const std::uint64_t limit = std::min(job.total, status.offset + std::uint64_t{status.credit} * kChunkBytes);
   std::vector<Message> out;

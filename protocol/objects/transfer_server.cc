@@ -60,38 +60,41 @@ std::vector<Outgoing> TransferServer::Handle(const std::string& user, const Mess
   return out;
 }
 
+bool TransferServer::Authorised(const TransferRequest& request, Messages& out) {
+  auto refusal = authorise_(request);
+  if (!refusal) return true;
+  refusal->subject = request.digest;
+  out.push_back({request.user, std::move(*refusal)});
+  return false;
+}
+
 void TransferServer::On(const std::string& user, const Have& have, Messages& out) {
-  if (auto refusal = authorise_({TransferRequest::Kind::kGet, user, have.digest, 0})) {
-    refusal->subject = have.digest;
-    out.push_back({user, std::move(*refusal)});
-    return;
+  if (!Authorised({TransferRequest::Kind::kGet, user, have.digest, 0}, out)) return;
+  try {
+    const auto size = gets_.SizeOf(have.digest);
+    out.push_back({user, HaveReply{have.digest, size.has_value(), size.value_or(0)}});
+  } catch (const Error& error) {
+    ReportDisk(user, have.digest, error, out);
   }
-  const auto size = gets_.SizeOf(have.digest);
-  out.push_back({user, HaveReply{have.digest, size.has_value(), size.value_or(0)}});
 }
 
 void TransferServer::On(const std::string& user, const Get& get, Messages& out) {
-  if (auto refusal = authorise_({TransferRequest::Kind::kGet, user, get.digest, 0})) {
-    refusal->subject = get.digest;
-    out.push_back({user, std::move(*refusal)});
-    return;
-  }
+  if (!Authorised({TransferRequest::Kind::kGet, user, get.digest, 0}, out)) return;
   const auto refuse = [&](RefusalCode code, const char* text) {
     out.push_back({user, Refusal{code, text, get.digest}});
   };
-  const auto total = gets_.SizeOf(get.digest);
-  if (!total) return refuse(RefusalCode::kUnknownObject, "this object is not here");
-  if (get.offset % kChunkBytes != 0 || get.offset >= *total || get.bytes == 0) {
-    return refuse(RefusalCode::kBadContent, "get asks for bytes that are no chunk of the object");
-  }
-  Site& site = sites_[user];
   try {
-    site.download = Download{get.digest, gets_.OpenForRead(get.digest), *total, get.offset,
-                             get.offset + std::min<std::uint64_t>(get.bytes, *total - get.offset)};
+    const auto total = gets_.SizeOf(get.digest);
+    if (!total) return refuse(RefusalCode::kUnknownObject, "this object is not here");
+    if (get.offset % kChunkBytes != 0 || get.offset >= *total || get.bytes == 0) {
+      return refuse(RefusalCode::kBadContent, "get asks for bytes that are no chunk of the object");
+    }
+    sites_[user].download = Download{get.digest, gets_.OpenForRead(get.digest), *total, get.offset,
+                                     get.offset + std::min<std::uint64_t>(get.bytes, *total - get.offset)};
   } catch (const Error& error) {
     return ReportDisk(user, get.digest, error, out);
   }
-  site.progress_ms = clock_.MonotonicMs();
+  sites_[user].progress_ms = clock_.MonotonicMs();
 }
 
 void TransferServer::On(const std::string& user, const ChunkAck& ack, Messages& out) {
@@ -111,22 +114,26 @@ void TransferServer::On(const std::string& user, const ChunkAck& ack, Messages& 
 }
 
 void TransferServer::On(const std::string& user, const Put& put, Messages& out) {
-  const auto refuse = [&](Refusal refusal) {
-    refusal.subject = put.digest;
-    out.push_back({user, std::move(refusal)});
-  };
   if (put.size > kMaxObjectBytes) {
-    return refuse({RefusalCode::kTooLarge, "an object has at most " + std::to_string(kMaxObjectBytes) + " bytes", {}});
+    out.push_back({user, Refusal{RefusalCode::kTooLarge,
+                                 "an object has at most " + std::to_string(kMaxObjectBytes) + " bytes", put.digest}});
+    return;
   }
-  if (auto refusal = authorise_({TransferRequest::Kind::kPut, user, put.digest, put.size})) return refuse(*refusal);
+  if (!Authorised({TransferRequest::Kind::kPut, user, put.digest, put.size}, out)) return;
   Site& site = sites_[user];
   EndUpload(site, out);
-  if (const auto stored = puts_.SizeOf(put.digest)) {
-    if (*stored != put.size) {
-      return refuse({RefusalCode::kDigestMismatch, "the object with this digest has another size", {}});
+  try {
+    if (const auto stored = puts_.SizeOf(put.digest)) {
+      if (*stored == put.size) {
+        out.push_back({user, PutStatus{put.digest, put.size, 0, true}});
+      } else {
+        out.push_back(
+            {user, Refusal{RefusalCode::kDigestMismatch, "the object with this digest has another size", put.digest}});
+      }
+      return;
     }
-    out.push_back({user, PutStatus{put.digest, put.size, 0, true}});
-    return;
+  } catch (const Error& error) {
+    return ReportDisk(user, put.digest, error, out);
   }
   site.upload = Upload{put.digest, put.size, std::nullopt, 0};
   site.progress_ms = clock_.MonotonicMs();
@@ -254,16 +261,25 @@ void TransferServer::SendChunk(const std::string& user, Site& site, Messages& ou
   out.push_back({user, std::move(chunk)});
 }
 
+// Of the sites that want credit and may have more, the one that has least; among equals the next in turn.
+std::map<std::string, TransferServer::Site>::iterator TransferServer::NextInTurn() {
+  auto best = sites_.end();
+  auto candidate = sites_.upper_bound(last_served_);
+  for (std::size_t i = 0; i < sites_.size(); ++i, ++candidate) {
+    if (candidate == sites_.end()) candidate = sites_.begin();
+    const Site& site = candidate->second;
+    if (site.Held() >= kCreditsPerSite || (!site.WantsToSend() && !site.WantsToReceive())) continue;
+    if (best == sites_.end() || site.Held() < best->second.Held()) best = candidate;
+  }
+  return best;
+}
+
 void TransferServer::Distribute(Messages& out) {
-  std::uint32_t in_use = credits_in_use();
-  std::size_t passed_over = 0;
-  while (in_use < kTransferCredits && passed_over < sites_.size()) {
-    auto next = sites_.upper_bound(last_served_);
-    if (next == sites_.end()) next = sites_.begin();
+  while (credits_in_use() < kTransferCredits) {
+    const auto next = NextInTurn();
+    if (next == sites_.end()) break;
     auto& [user, site] = *next;
     last_served_ = user;
-    ++passed_over;
-    if (site.Held() >= kCreditsPerSite || (!site.WantsToSend() && !site.WantsToReceive())) continue;
     if (site.Held() == 0) site.progress_ms = clock_.MonotonicMs();
     // A site that does both has a share for each.
     const bool receive =
@@ -274,8 +290,6 @@ void TransferServer::Distribute(Messages& out) {
     } else {
       SendChunk(user, site, out);
     }
-    in_use = credits_in_use();
-    passed_over = 0;
   }
   for (const std::string& user : std::exchange(untold_, {})) {
     const auto found = sites_.find(user);

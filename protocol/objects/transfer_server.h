@@ -10,10 +10,10 @@
 //                        the last one says complete, after the bytes were hashed, synced and stored.
 //
 // Credit is one chunk under way, in either direction. There are kTransferCredits over all sites together, which bounds
-// the memory of both ends whatever their number. Sites that wait get credit one chunk at a time in turn; one site holds
-// at most kCreditsPerSite, so that one that stalls does not stop the others. DropPeer (its connection ended) and
-// ReclaimStalled (it stays silent while others wait) take credit back. The site's part stays: it asks again and goes
-// on.
+// the memory of both ends whatever their number. Free credit goes to the waiting site that holds
+// least, in turn; a site holds at most kCreditsPerSite, so that one that stalls does not stop the others. DropPeer (its
+// connection ended) and ReclaimStalled (it stays silent while others wait) take credit back. The site's part stays: it
+// asks again and goes on.
 //
 // A site has at most one Get and one Put under way; a new one replaces the old. An object being written belongs to one
 // site at a time; another that puts the same one waits and finds it complete. A chunk that has no place (no Put, no
@@ -129,6 +129,8 @@ class TransferServer {
   };
   using Messages = std::vector<Outgoing>;
 
+  // Otherwise the caller's refusal is in `out`.
+  bool Authorised(const TransferRequest& request, Messages& out);
   void On(const std::string& user, const Have& have, Messages& out);
   void On(const std::string& user, const Get& get, Messages& out);
   void On(const std::string& user, const ChunkAck& ack, Messages& out);
@@ -146,6 +148,7 @@ class TransferServer {
 
   // Hands free credit to those who wait, one chunk a turn, and tells the putting sites their new windows.
   void Distribute(Messages& out);
+  std::map<std::string, Site>::iterator NextInTurn();
   void SendChunk(const std::string& user, Site& site, Messages& out);
   static PutStatus StatusOf(const Upload& upload);
 

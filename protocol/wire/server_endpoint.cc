@@ -68,7 +68,7 @@ ServerEndpoint::ServerEndpoint(WireContext& context, const Allowlist& allowlist,
     socket_ = OpenRouter(context, options);
     monitor_ = std::make_unique<SocketMonitor>(
         context.zmq(), socket_,
-        ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_ACCEPT_FAILED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
+        ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_ACCEPT_FAILED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
             ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL);
     socket_.bind(options.bind_to);
     bound_endpoint_ = socket_.get(zmq::sockopt::last_endpoint);
@@ -82,18 +82,30 @@ ServerEndpoint::ServerEndpoint(WireContext& context, const Allowlist& allowlist,
 
 ServerEndpoint::~ServerEndpoint() = default;
 
-std::optional<std::string> ServerEndpoint::UserOf(const zmq::message_t& frame) const {
+std::optional<std::string> ServerEndpoint::UserIdOf(const zmq::message_t& frame) const {
   const auto property = Property(frame, "User-Id");
   const std::string prefix = std::string(DomainName(domain_)) + ":";
   if (!property || !property->starts_with(prefix)) return std::nullopt;
   return property;
 }
 
+std::optional<std::string> ServerEndpoint::NameOf(const std::string& user_id) const {
+  if (domain_ == AdmissionDomain::kEnrol) return user_id;
+  CurveKey key{};
+  const auto bytes = HexDecode(std::string_view(user_id).substr(DomainName(domain_).size() + 1));
+  if (!bytes || bytes->size() != key.size()) return std::nullopt;
+  std::copy(bytes->begin(), bytes->end(), key.begin());
+  return allowlist_.UserOf(key);
+}
+
 std::optional<Incoming> ServerEndpoint::ReceiveNow() {
   if (held_back_) {
-    if (!departures_.empty()) return std::nullopt;
-    if (auto incoming = ReleaseHeldBack()) return incoming;
+    if (connections_.HasDeparture()) return std::nullopt;
+    HeldBack held = std::move(*held_back_);
+    held_back_.reset();
+    if (auto incoming = Accept(std::move(held.incoming), held.descriptor, true)) return incoming;
   }
+  DrainMonitor();
   zmq::message_t routing_id;
   zmq::message_t frame;
   while (TryReceive(socket_, routing_id)) {
@@ -104,80 +116,51 @@ std::optional<Incoming> ServerEndpoint::ReceiveNow() {
       while (TryReceive(socket_, extra) && extra.more()) {
       }
     }
-    // Before the descriptor is looked at: if it was another connection's, that one's end is known now.
-    DrainMonitor();
+    DrainMonitor();  // What is known about the descriptor must not be older than the message.
     ++traffic_.received_messages;
     traffic_.received_bytes += BytesOnWire(frame.size());
 
-    const auto id = UserOf(frame);
-    const auto descriptor_text = Property(frame, "__fd");
-    if (!id || !descriptor_text || !IsGiven(routing_id)) {
+    const auto id = UserIdOf(frame);
+    const auto descriptor = Property(frame, "__fd");
+    if (!id || !descriptor || !IsGiven(routing_id)) {
       AddEvent({ServerEvent::Kind::kMessageDropped, {id.value_or(""), ""}, "the peer chose its own routing id"});
       continue;
     }
-    return Accept(*id, std::stoi(*descriptor_text), routing_id.to_string(), frame, one_part);
+    const auto name = NameOf(*id);
+    Incoming incoming{{name.value_or(*id), routing_id.to_string()}, Refusal{}};
+    if (!name) {
+      incoming.content =
+          Refusal{RefusalCode::kNotAllowed, "this site's key is no longer approved; ask the consortium's operator", {}};
+    } else if (!one_part) {
+      incoming.content = Refusal{RefusalCode::kMalformed, "a message has exactly one part", {}};
+    } else {
+      auto decoded = DecodeMessage({frame.data<std::uint8_t>(), frame.size()});
+      if (const auto* bad = std::get_if<BadMessage>(&decoded)) {
+        incoming.content = bad->ToRefusal();
+      } else {
+        incoming.content = std::move(std::get<Message>(decoded));
+      }
+    }
+    if (auto accepted = Accept(std::move(incoming), std::stoi(*descriptor), name.has_value())) return accepted;
+    if (held_back_) return std::nullopt;
   }
+  connections_.Drained();
   return std::nullopt;
 }
 
-std::optional<Incoming> ServerEndpoint::Accept(const std::string& id, int descriptor, std::string routing_id,
-                                               const zmq::message_t& frame, bool one_part) {
-  std::optional<std::string> name = id;
-  if (domain_ == AdmissionDomain::kWork) {
-    CurveKey key{};
-    const auto bytes = HexDecode(std::string_view(id).substr(DomainName(domain_).size() + 1));
-    if (bytes && bytes->size() == key.size()) std::copy(bytes->begin(), bytes->end(), key.begin());
-    name = allowlist_.UserOf(key);
+std::optional<Incoming> ServerEndpoint::Accept(Incoming incoming, int descriptor, bool has_standing) {
+  switch (connections_.Message(incoming.peer, descriptor, has_standing)) {
+    case ConnectionTable::Verdict::kAccept: return incoming;
+    case ConnectionTable::Verdict::kTakesOver: held_back_ = HeldBack{std::move(incoming), descriptor}; break;
+    case ConnectionTable::Verdict::kEnded: break;
+    case ConnectionTable::Verdict::kSuperseded:
+      incoming.content = Refusal{RefusalCode::kUnexpected,
+                                 "a newer connection with this site's key has taken over; is a second agent running?",
+                                 {}};
+      return incoming;
   }
-  const auto known = peer_of_descriptor_.find(descriptor);
-  if (known != peer_of_descriptor_.end() && known->second.user_id != name) Forget(descriptor);
-
-  Incoming incoming{{name.value_or(id), std::move(routing_id)}, Refusal{}};
-  peer_of_descriptor_[descriptor] = incoming.peer;
-  routes_.insert(incoming.peer.routing_id);
-  if (!name) {
-    incoming.content =
-        Refusal{RefusalCode::kNotAllowed, "this site's key is no longer approved; ask the consortium's operator", {}};
-    return incoming;
-  }
-  if (superseded_.contains(descriptor)) {
-    incoming.content = Refusal{RefusalCode::kUnexpected,
-                               "a newer connection with this site's key has taken over; is a second agent running?",
-                               {}};
-    return incoming;
-  }
-  auto decoded = DecodeMessage({frame.data<std::uint8_t>(), frame.size()});
-  if (!one_part) {
-    incoming.content = Refusal{RefusalCode::kMalformed, "a message has exactly one part", {}};
-  } else if (const auto* bad = std::get_if<BadMessage>(&decoded)) {
-    incoming.content = bad->ToRefusal();
-  } else {
-    incoming.content = std::move(std::get<Message>(decoded));
-  }
-
-  const auto current = current_of_user_.find(*name);
-  if (current != current_of_user_.end() && current->second != descriptor) {
-    const int old = current->second;
-    superseded_.insert(old);
-    departures_.push_back({ServerEvent::Kind::kPeerLeft, peer_of_descriptor_.at(old), "a newer connection took over"});
-    current_of_user_.erase(current);
-    held_back_ = HeldBack{descriptor, std::move(incoming)};
-    return std::nullopt;
-  }
-  current_of_user_[*name] = descriptor;
-  return incoming;
+  return std::nullopt;
 }
-
-std::optional<Incoming> ServerEndpoint::ReleaseHeldBack() {
-  HeldBack held = std::move(*held_back_);
-  held_back_.reset();
-  // Gone already: whoever it was will repeat itself.
-  if (!peer_of_descriptor_.contains(held.descriptor)) return std::nullopt;
-  current_of_user_[held.incoming.peer.user_id] = held.descriptor;
-  return std::move(held.incoming);
-}
-
-bool ServerEndpoint::HasNews() const { return !departures_.empty() || !refusals_.empty(); }
 
 std::optional<Incoming> ServerEndpoint::Receive(int timeout_ms) {
   using SteadyClock = std::chrono::steady_clock;
@@ -204,7 +187,7 @@ bool WaitForServers(std::initializer_list<ServerEndpoint*> endpoints, int timeou
 
 SendResult ServerEndpoint::SendTo(const Peer& peer, const Message& message) {
   // libzmq itself notices a departure a little later than the monitor says it.
-  if (!routes_.contains(peer.routing_id)) return SendResult::kUnreachable;
+  if (!connections_.IsOpen(peer.routing_id)) return SendResult::kUnreachable;
   zmq::message_t routing_id(peer.routing_id.data(), peer.routing_id.size());
   zmq::message_t frame = ToZmqMessage(EncodeMessage(message));
   const std::uint64_t bytes = BytesOnWire(frame.size());
@@ -221,36 +204,30 @@ SendResult ServerEndpoint::SendTo(const Peer& peer, const Message& message) {
   return SendResult::kSent;
 }
 
-std::optional<Peer> ServerEndpoint::PeerOf(const std::string& user_id) const {
-  const auto found = current_of_user_.find(user_id);
-  if (found == current_of_user_.end()) return std::nullopt;
-  return peer_of_descriptor_.at(found->second);
-}
+std::optional<Peer> ServerEndpoint::PeerOf(const std::string& user_id) const { return connections_.CurrentOf(user_id); }
 
 std::optional<ServerEvent> ServerEndpoint::NextEvent() {
   DrainMonitor();
-  std::deque<ServerEvent>& queue = departures_.empty() ? refusals_ : departures_;
-  if (queue.empty()) return std::nullopt;
-  ServerEvent event = std::move(queue.front());
-  queue.pop_front();
+  if (auto peer = connections_.NextDeparture()) return ServerEvent{ServerEvent::Kind::kPeerLeft, std::move(*peer), {}};
+  if (refusals_.empty()) return std::nullopt;
+  ServerEvent event = std::move(refusals_.front());
+  refusals_.pop_front();
   return event;
 }
 
 void ServerEndpoint::DrainMonitor() {
   while (const auto event = monitor_->Next()) {
     switch (event->event) {
-      case ZMQ_EVENT_DISCONNECTED: {
-        const int descriptor = static_cast<int>(event->value);
+      case ZMQ_EVENT_ACCEPTED: connections_.Accepted(static_cast<int>(event->value)); break;
+      case ZMQ_EVENT_DISCONNECTED:
         // Bytes that are not even a greeting end a connection without an event of their own.
-        if (!handshake_just_failed_ && !peer_of_descriptor_.contains(descriptor)) {
+        if (!connections_.Closed(static_cast<int>(event->value)) && !handshake_just_failed_) {
           AddEvent({ServerEvent::Kind::kStrangerLeft,
                     {},
                     "a peer left before its first message: not a HemaFed program, or one that was stopped"});
         }
         handshake_just_failed_ = false;
-        Forget(descriptor);
         break;
-      }
       case ZMQ_EVENT_ACCEPT_FAILED:
         AddEvent(
             {ServerEvent::Kind::kHandshakeRefused,
@@ -266,19 +243,6 @@ void ServerEndpoint::DrainMonitor() {
       default: break;
     }
   }
-}
-
-void ServerEndpoint::Forget(int descriptor) {
-  const auto found = peer_of_descriptor_.find(descriptor);
-  if (found == peer_of_descriptor_.end()) return;
-  const auto current = current_of_user_.find(found->second.user_id);
-  if (current != current_of_user_.end() && current->second == descriptor) {
-    current_of_user_.erase(current);
-    departures_.push_back({ServerEvent::Kind::kPeerLeft, found->second, "its connection ended"});
-  }
-  superseded_.erase(descriptor);
-  routes_.erase(found->second.routing_id);
-  peer_of_descriptor_.erase(found);
 }
 
 void ServerEndpoint::AddEvent(ServerEvent event) {

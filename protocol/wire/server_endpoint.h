@@ -34,14 +34,13 @@
 #include <cstdint>
 #include <deque>
 #include <initializer_list>
-#include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <variant>
 
 #include "protocol/wire/authenticator.h"
+#include "protocol/wire/connection_table.h"
 #include "protocol/wire/curve.h"
 #include "protocol/wire/messages.h"
 #include "protocol/wire/socket_monitor.h"
@@ -55,13 +54,6 @@ struct ServerOptions {
   std::string bind_to;  // "tcp://*:7007", "tcp://127.0.0.1:*" (any free port).
   CurveKeyPair keys;
   AdmissionDomain domain = AdmissionDomain::kWork;
-};
-
-// Where an answer goes. Valid until the peer's connection ends; a later SendTo says kUnreachable.
-struct Peer {
-  std::string user_id;     // Work: the name on the allow-list. Enrolment: "enrol:<hex of the public key>".
-  std::string routing_id;  // Opaque.
-  bool operator==(const Peer&) const = default;
 };
 
 struct Incoming {
@@ -79,7 +71,7 @@ enum class SendResult {
 
 struct ServerEvent {
   enum class Kind {
-    kPeerLeft,          // `peer`: its connection ended, a newer one of the same user took its place, or it was revoked.
+    kPeerLeft,          // `peer`: its connection ended, a newer one of its user took its place, or it was revoked.
     kHandshakeRefused,  // Wrong key, no CURVE, not allowed, too fast, garbage: `detail` says which as far as known.
     kStrangerLeft,      // A connection ended before its first message, for no reason that libzmq tells.
     kMessageDropped,    // A connection that broke the rules so that no answer can be given; `detail` says how.
@@ -121,14 +113,16 @@ class ServerEndpoint {
   void DrainMonitor();
   void AddEvent(ServerEvent event);
   std::optional<Incoming> ReceiveNow();
-  // Nothing if the message has to wait in held_back_ until an event was told.
-  std::optional<Incoming> Accept(const std::string& id, int descriptor, std::string routing_id,
-                                 const zmq::message_t& frame, bool one_part);
-  std::optional<Incoming> ReleaseHeldBack();
-  // The connection on this descriptor is over, or is no longer its user's.
-  void Forget(int descriptor);
-  [[nodiscard]] bool HasNews() const;
-  std::optional<std::string> UserOf(const zmq::message_t& frame) const;
+  // Nothing if the message was dropped, or has to wait in held_back_ until a departure was told.
+  std::optional<Incoming> Accept(Incoming incoming, int descriptor, bool has_standing);
+  std::optional<std::string> UserIdOf(const zmq::message_t& frame) const;
+  std::optional<std::string> NameOf(const std::string& user_id) const;
+  [[nodiscard]] bool HasNews() const { return connections_.HasDeparture() || !refusals_.empty(); }
+
+  struct HeldBack {
+    Incoming incoming;
+    int descriptor;
+  };
 
   const Allowlist& allowlist_;
   AdmissionDomain domain_;
@@ -137,17 +131,9 @@ class ServerEndpoint {
   Waker waker_;
   std::string bound_endpoint_;
   Traffic traffic_;
-  struct HeldBack {
-    int descriptor;
-    Incoming incoming;
-  };
-  std::map<int, Peer> peer_of_descriptor_;      // By the connection's descriptor, which monitor events carry.
-  std::set<std::string> routes_;                // Routing ids in peer_of_descriptor_: who can still be sent to.
-  std::map<std::string, int> current_of_user_;  // Descriptor of the user's connection.
-  std::set<int> superseded_;                    // Descriptors of connections whose user has a newer one.
-  std::optional<HeldBack> held_back_;           // First message of a newer connection.
+  ConnectionTable connections_;
+  std::optional<HeldBack> held_back_;  // First message of a connection that takes over.
   bool handshake_just_failed_ = false;
-  std::deque<ServerEvent> departures_;
   std::deque<ServerEvent> refusals_;
 };
 

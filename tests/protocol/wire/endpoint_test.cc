@@ -131,22 +131,39 @@ TEST_F(WireTest, APeerThatLeavesIsReportedAndCannotBeSentTo) {
   EXPECT_EQ(server_->SendTo(incoming->peer, Pong{}), SendResult::kUnreachable);
 }
 
-TEST_F(WireTest, TheEndOfAnOldConnectionIsNotItsUsersDeparture) {
+TEST_F(WireTest, ASiteThatComesBackEarlyTakesOverAndItsOldConnectionIsNotHeard) {
   auto first = Dial(SiteOptions());
   ASSERT_NO_FATAL_FAILURE(ExpectReady(*first));
   ASSERT_TRUE(first->Send(Ping{}));
-  ASSERT_TRUE(NextIncoming(*server_));
+  const auto old = NextIncoming(*server_);
+  ASSERT_TRUE(old);
   auto second = Dial(SiteOptions());
   ASSERT_NO_FATAL_FAILURE(ExpectReady(*second));
-  ASSERT_TRUE(second->Send(Ping{}));
-  const auto latest = NextIncoming(*server_);
-  ASSERT_TRUE(latest);
-  first.reset();
-  second.reset();  // The only event is this one's.
+  ASSERT_TRUE(second->Send(Pong{}));
+  // First the departure of the old connection, then the new one's message.
   const auto event = NextEvent(*server_);
   ASSERT_TRUE(event);
   EXPECT_EQ(event->kind, ServerEvent::Kind::kPeerLeft);
-  EXPECT_EQ(event->peer, latest->peer);
+  EXPECT_EQ(event->peer, old->peer);
+  EXPECT_FALSE(server_->PeerOf("matek-19"));
+  const auto latest = NextIncoming(*server_);
+  ASSERT_TRUE(latest);
+  EXPECT_TRUE(std::holds_alternative<Message>(latest->content));
+  EXPECT_EQ(server_->PeerOf("matek-19"), latest->peer);
+  // The old one is told why it is not heard any more.
+  ASSERT_TRUE(first->Send(Ping{}));
+  const auto refused = NextIncoming(*server_);
+  ASSERT_TRUE(refused);
+  ASSERT_TRUE(std::holds_alternative<Refusal>(refused->content));
+  EXPECT_NE(std::get<Refusal>(refused->content).text.find("second agent"), std::string::npos);
+  EXPECT_EQ(server_->PeerOf("matek-19"), latest->peer);
+  // Its end is nobody's departure; the new one's is.
+  first.reset();
+  second.reset();
+  const auto left = NextEvent(*server_);
+  ASSERT_TRUE(left);
+  EXPECT_EQ(left->kind, ServerEvent::Kind::kPeerLeft);
+  EXPECT_EQ(left->peer, latest->peer);
   EXPECT_FALSE(server_->NextEvent());
 }
 
