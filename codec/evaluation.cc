@@ -150,6 +150,7 @@ EvaluationReport EvaluationReport::FromJson(const json& object) {
 
 void AccuracyMatrix::AddRow(const std::vector<EvaluationReport>& hospitals) {
   std::vector<std::uint64_t> row;
+  row.reserve(hospitals.size());
   for (const EvaluationReport& report : hospitals) row.push_back(report.AccuracyMillionths());
   AddRow(row);
 }

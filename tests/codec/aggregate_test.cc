@@ -110,6 +110,7 @@ TEST_F(AggregateTest, EqualsASlowComputation) {
     }
     const auto base = TensorFloats(SafetensorsReader::Open(files_, kBase), name);
     std::vector<float> want;
+    want.reserve(base.size());
     for (const float theta : base) {
       want.push_back(
           static_cast<float>(static_cast<double>(theta) + std::ldexp(static_cast<double>(steps[next++]), -22)));

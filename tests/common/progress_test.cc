@@ -33,9 +33,9 @@ TEST(Progress, WritesPlainLinesWhereThereIsNoTerminal) {
   Progress progress(clock, output);
   progress.Begin("training", 1000, "pictures");
   EXPECT_EQ(output.Take(), "training: 0/1000 pictures\n");
-  for (int i = 1; i <= 49; ++i) {
+  for (std::uint64_t i = 1; i <= 49; ++i) {
     clock.Advance(100);
-    progress.Update(static_cast<std::uint64_t>(2 * i));
+    progress.Update(2 * i);
   }
   EXPECT_EQ(output.Take(), "") << "4.9 s are too soon for the next line";
   clock.Advance(100);
