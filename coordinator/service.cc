@@ -14,9 +14,6 @@ namespace hemafed::coordinator {
 
 namespace {
 
-// Compressed integers can be a little larger than raw ones when nothing compresses: one part in 64 and the headers.
-std::uint64_t LargestUpdateFile(std::uint64_t values) { return values * 4 + values * 4 / 64 + (64 << 10); }
-
 std::string Percent(std::uint64_t millionths) {
   const std::uint64_t tenths = (millionths + 500) / 1000;
   return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " %";
@@ -109,7 +106,7 @@ std::vector<wire::Outgoing> Service::Drop(const std::string& site) {
 
 std::vector<wire::Outgoing> Service::Tick() {
   std::vector<wire::Outgoing> out = transfer_.ReclaimStalled();
-  for (const std::string& error : transfer_.TakeStorageErrors()) throw Error(ErrorCode::kNoSpace, error);
+  for (const Error& error : transfer_.TakeStorageErrors()) throw error;
   TakeInbox();
   Advance(out);
   return out;
@@ -195,7 +192,7 @@ std::optional<wire::Refusal> Service::Authorise(const wire::TransferRequest& req
     return refuse("no update of this site is due");
   }
   const UpdateLayout layout = LayoutOfModel(SafetensorsReader::Open(files_, store_.PathOf(state().model())));
-  if (request.size > LargestUpdateFile(layout.ValueCount()))
+  if (request.size > MaxUpdateFileBytes(layout.ValueCount()))
     return refuse("larger than an update of this model can be");
   // One file at a time for each site: another one replaces it, so a site cannot fill the disk.
   const auto [upload, first] = putting_.try_emplace(request.user, request.digest);

@@ -257,6 +257,7 @@ void FederationState::CheckUpdate(const std::string& site, const UpdateReport& r
   if (report.teacher != (plan().rehearsal.gamma > 0 ? teacher_ : std::nullopt)) {
     Refuse(what + ": made with another teacher than the task's");
   }
+  if (report.pictures == 0) Refuse(what + ": made from no picture");
   if (report.pictures > commitments_.at(site).pictures) Refuse(what + ": more pictures than it committed to");
   if (report.steps != plan().training.steps) Refuse(what + ": another number of steps than the plan's");
 }

@@ -226,7 +226,7 @@ void TransferServer::FailUpload(const std::string& user, Refusal refusal, Messag
 }
 
 void TransferServer::ReportDisk(const std::string& user, const Digest& digest, const Error& error, Messages& out) {
-  storage_errors_.emplace_back(error.what());
+  storage_errors_.push_back(error);
   Site& site = sites_[user];
   const bool full = error.code() == ErrorCode::kNoSpace;
   const RefusalCode code = full ? RefusalCode::kNoSpace : RefusalCode::kStorageFailed;
@@ -237,7 +237,7 @@ void TransferServer::ReportDisk(const std::string& user, const Digest& digest, c
     try {
       if (full) puts_.DiscardPart(digest);
     } catch (const Error& second) {
-      storage_errors_.emplace_back(second.what());
+      storage_errors_.push_back(second);
     }
     return FailUpload(user, {code, text, {}}, out);
   }
@@ -329,7 +329,7 @@ std::vector<Outgoing> TransferServer::ReclaimStalled() {
 
 std::vector<Digest> TransferServer::TakeCompleted() { return std::exchange(completed_, {}); }
 
-std::vector<std::string> TransferServer::TakeStorageErrors() { return std::exchange(storage_errors_, {}); }
+std::vector<Error> TransferServer::TakeStorageErrors() { return std::exchange(storage_errors_, {}); }
 
 std::vector<TransferProgress> TransferServer::progress() const {
   std::vector<TransferProgress> all;

@@ -94,7 +94,7 @@ class TransferServer {
   // Objects that were completed by a put since the last call.
   [[nodiscard]] std::vector<Digest> TakeCompleted();
   // Disk errors since the last call, for the operator's log.
-  [[nodiscard]] std::vector<std::string> TakeStorageErrors();
+  [[nodiscard]] std::vector<Error> TakeStorageErrors();
 
   [[nodiscard]] std::vector<TransferProgress> progress() const;
   [[nodiscard]] std::uint32_t credits_in_use() const;
@@ -160,7 +160,7 @@ class TransferServer {
   std::string last_served_;       // The round goes on after this user.
   std::set<std::string> untold_;  // Putting sites whose window changed and who have not been told yet.
   std::vector<Digest> completed_;
-  std::vector<std::string> storage_errors_;
+  std::vector<Error> storage_errors_;
 };
 
 }  // namespace hemafed::wire
