@@ -7,7 +7,7 @@ CMAKE_ARGS ?= $(if $(LIBTORCH_DIR),-DLIBTORCH_DIR=$(LIBTORCH_DIR))
 
 help:
 	@echo "make demo            set up, build, run a whole federation on this machine (synthetic smears)"
-	@echo "make demo DATA=DIR   the same with the pictures below DIR (layout: docs/data.md)"
+	@echo "make demo DATA=DIR   the same with the pictures below DIR (layout: docs/pictures.md)"
 	@echo "make demo FRESH=1    start the demo over instead of resuming it"
 	@echo "make test            set up, build, run all tests"
 	@echo "make fast            the quick tests of the development build"

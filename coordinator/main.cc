@@ -14,6 +14,7 @@
 #include "common/stop_signal.h"
 #include "coordinator/consortium_folder.h"
 #include "coordinator/enrolment.h"
+#include "coordinator/folder_lock.h"
 #include "coordinator/preview.h"
 #include "coordinator/published_state.h"
 #include "coordinator/server.h"
@@ -84,6 +85,7 @@ void AddWeights(const Consortium& consortium, const Options& options) {
 
 void Run(const Consortium& consortium, const Options& options) {
   InstallStopSignals(WakeLoop);
+  const FolderLock lock(consortium.folder.root);
   SystemClock clock;
   RunServer(RealFileSystem(), clock, consortium, options.until_finished,
             {.stop = StopRequested,

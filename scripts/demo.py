@@ -162,7 +162,7 @@ class Demo:
             for site in self.sites:
                 if not (self.data_of(site) / "manifest.csv").exists():
                     raise SystemExit(f"demo: {self.data_of(site)}/manifest.csv is missing; DATA must hold the folders "
-                                     f"{', '.join(REAL_SITES)} (docs/data.md)")
+                                     f"{', '.join(REAL_SITES)} (docs/pictures.md)")
             return
         for site in self.sites:
             if not (self.data_of(site) / "manifest.csv").exists():

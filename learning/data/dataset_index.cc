@@ -10,8 +10,8 @@
 #include "common/json_fields.h"
 #include "learning/data/label_map.h"
 #include "learning/data/path_rules.h"
-#include "learning/data/picture.h"
 #include "learning/data/picture_folder.h"
+#include "learning/data/picture_header.h"
 
 namespace hemafed::learning {
 

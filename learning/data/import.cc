@@ -133,7 +133,7 @@ class Importer {
     result_.report.Summarise(result_.index);
     if (result_.index.pictures.empty()) {
       throw Error(ErrorCode::kInvalidInput,
-                  "no picture of " + folder_.root().string() + " can be used; " + result_.report.Text());
+                  "no picture of " + folder_.root().string() + " can be used; " + result_.report.ToText());
     }
     return std::move(result_);
   }

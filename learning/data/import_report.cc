@@ -52,7 +52,7 @@ std::uint64_t ImportReport::SkippedInAll() const {
 
 std::uint64_t ImportReport::pictures() const { return Sum(train_) + Sum(test_); }
 
-std::string ImportReport::Text() const {
+std::string ImportReport::ToText() const {
   std::size_t width = 5;
   for (const std::string& name : classes_) width = std::max(width, name.size());
   std::ostringstream out;
@@ -89,7 +89,7 @@ std::string ImportReport::Text() const {
   return out.str();
 }
 
-nlohmann::json ImportReport::Json() const {
+nlohmann::json ImportReport::ToJson() const {
   nlohmann::json report = {{"domain", domain_},
                            {"pictures", pictures()},
                            {"classes", nlohmann::json::array()},

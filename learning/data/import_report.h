@@ -42,8 +42,8 @@ class ImportReport {
 
   // A table of classes and splits, then reasons with counts and the first names of each. Labels left out on purpose are
   // summed by label.
-  [[nodiscard]] std::string Text() const;
-  [[nodiscard]] nlohmann::json Json() const;
+  [[nodiscard]] std::string ToText() const;
+  [[nodiscard]] nlohmann::json ToJson() const;
 
  private:
   std::string domain_;

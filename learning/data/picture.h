@@ -10,7 +10,6 @@
 // Thread-safety: free functions without state.
 #pragma once
 
-#include <cstdint>
 #include <opencv2/core/mat.hpp>
 #include <variant>
 
@@ -19,9 +18,6 @@
 #include "learning/data/skip_reason.h"
 
 namespace hemafed::learning {
-
-// Largest picture file in bytes. An uncompressed 16-Mi-pixel RGBA TIFF has 64 MiB.
-inline constexpr std::uint64_t kMaxPictureFileBytes = 65u << 20;
 
 // The RGB pixels, or why there are none. Never throws on any bytes.
 [[nodiscard]] std::variant<cv::Mat, SkipReason> DecodePicture(ByteView file);

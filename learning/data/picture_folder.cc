@@ -6,7 +6,7 @@
 #include <system_error>
 
 #include "common/error.h"
-#include "learning/data/picture.h"
+#include "learning/data/picture_header.h"
 
 namespace hemafed::learning {
 

@@ -28,6 +28,9 @@ inline constexpr std::uint64_t kMaxPicturePixels = 16u << 20;
 // Shortest side in pixels. A leukocyte below 16 pixels shows neither granules nor lobes.
 inline constexpr std::uint32_t kMinPictureSide = 16;
 
+// Largest picture file in bytes. An uncompressed 16-Mi-pixel RGBA TIFF has 64 MiB.
+inline constexpr std::uint64_t kMaxPictureFileBytes = 65u << 20;
+
 enum class PictureFormat : std::uint8_t { kPng, kJpeg, kBmp, kTiff };
 
 struct PictureHeader {
