@@ -68,8 +68,8 @@ wire::Message Intake::Take(const std::string& site, const wire::Submission& subm
     return ReceiptFor(ledger_.Append(std::move(entry)));
   } catch (const Error& error) {
     if (!IsTheirs(error.code())) throw;
-    return wire::Refusal{CodeFor(error.code()), std::string(error.what()).substr(0, wire::wire_limits::kRefusalTextBytes),
-                         subject};
+    return wire::Refusal{CodeFor(error.code()),
+                         std::string(error.what()).substr(0, wire::wire_limits::kRefusalTextBytes), subject};
   }
 }
 

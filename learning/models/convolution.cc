@@ -33,11 +33,12 @@ DepthwiseShape ShapeOf(const at::Tensor& x, int kernel, int stride) {
 
 at::Tensor ChannelsLast(const at::Tensor& x) { return x.contiguous(at::MemoryFormat::ChannelsLast); }
 
-// Calls work(picture) for every picture, on as many threads as LibTorch is set to use.
+// Calls work(picture, scratch) for every picture, on as many threads as LibTorch is set to use.
 template <typename Work>
 void ForEachPicture(std::int64_t pictures, const Work& work) {
   at::parallel_for(0, pictures, 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t picture = begin; picture < end; ++picture) work(picture);
+    std::vector<float> scratch;
+    for (std::int64_t picture = begin; picture < end; ++picture) work(picture, scratch);
   });
 }
 
@@ -57,8 +58,8 @@ class DepthwiseRelu6 : public torch::autograd::Function<DepthwiseRelu6> {
     const float* w = by_place.const_data_ptr<float>();
     const float* b = shift.const_data_ptr<float>();
     float* out = y.mutable_data_ptr<float>();
-    ForEachPicture(x.size(0), [&](std::int64_t n) {
-      DepthwiseForward(shape, in + n * InSize(shape), w, b, true, out + n * OutSize(shape));
+    ForEachPicture(x.size(0), [&](std::int64_t n, std::vector<float>& scratch) {
+      DepthwiseForward(shape, in + n * InSize(shape), w, b, true, out + n * OutSize(shape), scratch);
     });
     context->save_for_backward({pictures, by_place, y});
     context->saved_data["stride"] = stride;
@@ -81,8 +82,8 @@ class DepthwiseRelu6 : public torch::autograd::Function<DepthwiseRelu6> {
       dx = at::empty_like(x);
       float* in = dx.mutable_data_ptr<float>();
       const float* w = weight.const_data_ptr<float>();
-      ForEachPicture(pictures, [&](std::int64_t n) {
-        DepthwiseBackwardInput(shape, out + n * OutSize(shape), w, in + n * InSize(shape));
+      ForEachPicture(pictures, [&](std::int64_t n, std::vector<float>& scratch) {
+        DepthwiseBackwardInput(shape, out + n * OutSize(shape), w, in + n * InSize(shape), scratch);
       });
     }
     at::Tensor dw;
@@ -95,9 +96,9 @@ class DepthwiseRelu6 : public torch::autograd::Function<DepthwiseRelu6> {
       const float* in = x.const_data_ptr<float>();
       float* to_weight = weight_shares.mutable_data_ptr<float>();
       float* to_bias = bias_shares.mutable_data_ptr<float>();
-      ForEachPicture(pictures, [&](std::int64_t n) {
+      ForEachPicture(pictures, [&](std::int64_t n, std::vector<float>& scratch) {
         DepthwiseBackwardWeight(shape, in + n * InSize(shape), out + n * OutSize(shape),
-                                to_weight + n * places * shape.channels, to_bias + n * shape.channels);
+                                to_weight + n * places * shape.channels, to_bias + n * shape.channels, scratch);
       });
       for (std::int64_t n = 1; n < pictures; ++n) {
         weight_shares[0].add_(weight_shares[n]);

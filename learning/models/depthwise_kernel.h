@@ -12,10 +12,15 @@
 // Each channel's sums run in one fixed order, and products and sums are rounded separately (-ffp-contract=off), so the
 // bits depend neither on the number of threads nor on which vector instructions the processor has.
 //
-// Thread-safety: free functions without state; calls for disjoint pictures may run at the same time.
+// `scratch` is room to work in, for the caller to use again: allocating it for every picture costs more than small maps
+// do. Its content means nothing before and after a call.
+//
+// Thread-safety: free functions without state; calls for disjoint pictures may run at the same time, each with a
+// scratch of its own.
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 namespace hemafed::learning {
 
@@ -36,12 +41,14 @@ struct DepthwiseShape {
 
 // One picture: fills y. With `relu6`, y is clamped to [0, 6].
 void DepthwiseForward(const DepthwiseShape& shape, const float* x, const float* w, const float* bias, bool relu6,
-                      float* y);
+                      float* y, std::vector<float>& scratch);
 
 // One picture: fills dx from dy (both without the clamp, which is the caller's).
-void DepthwiseBackwardInput(const DepthwiseShape& shape, const float* dy, const float* w, float* dx);
+void DepthwiseBackwardInput(const DepthwiseShape& shape, const float* dy, const float* w, float* dx,
+                            std::vector<float>& scratch);
 
 // One picture: fills this picture's share of dw [k, k, C] and dbias [C]; the caller adds the shares in picture order.
-void DepthwiseBackwardWeight(const DepthwiseShape& shape, const float* x, const float* dy, float* dw, float* dbias);
+void DepthwiseBackwardWeight(const DepthwiseShape& shape, const float* x, const float* dy, float* dw, float* dbias,
+                             std::vector<float>& scratch);
 
 }  // namespace hemafed::learning

@@ -81,8 +81,7 @@ int Main(int argc, char** argv) {
   CLI::App* smears =
       app.add_subcommand("smears", "Draw a hospital's synthetic smears, with manifest.csv, to try things without data");
   smears->add_option("folder", options.out, "Folder to write")->required();
-  smears->add_option("--hospital", options.hospital, "Look of the pictures")
-      ->required();
+  smears->add_option("--hospital", options.hospital, "Look of the pictures")->required();
   smears->add_option("--pictures", options.count, "Pictures of each class")
       ->check(CLI::Range(4, 5000))
       ->capture_default_str();
@@ -105,7 +104,8 @@ int Main(int argc, char** argv) {
     const auto written = learning::synthetic::WriteSyntheticHospital(
         files, options.out, learning::synthetic::HospitalProfileNamed(options.hospital),
         {.seed = options.seed, .train_per_class = options.count - test, .test_per_class = test});
-    std::cout << written.pictures << " pictures in " << options.out << (written.was_there ? " (were there)" : "") << "\n";
+    std::cout << written.pictures << " pictures in " << options.out << (written.was_there ? " (were there)" : "")
+              << "\n";
   } else if (*sheet) {
     const Bytes png = learning::synthetic::EncodeContactSheet({.seed = options.seed});
     WriteFileAtomically(files, options.out, AsText(png));

@@ -16,7 +16,8 @@ namespace hemafed::trainer {
 
 namespace {
 
-learning::Import ImportPictures(FileSystem& files, const SiteSettings& settings, const learning::ImportProgress& progress) {
+learning::Import ImportPictures(FileSystem& files, const SiteSettings& settings,
+                                const learning::ImportProgress& progress) {
   const auto labels = learning::LabelMap::Load(files, settings.labels);
   if (settings.layout == PictureLayout::kFolders) {
     return learning::ImportTree(files, settings.pictures, settings.site, labels, {}, progress);
@@ -44,12 +45,12 @@ Pictures::Pictures(FileSystem& files, const SiteSettings& settings, const Path& 
     on_progress(done, total);
     return true;
   };
-  // The pictures' folder is read again on every start: a picture that was withdrawn is gone with it. Tiles are kept by the
-  // index's digest, so nothing is decoded twice as long as nothing changed.
+  // The pictures' folder is read again on every start: a picture that was withdrawn is gone with it. Tiles are kept by
+  // the index's digest, so nothing is decoded twice as long as nothing changed.
   learning::Import import = ImportPictures(files, settings, progress);
   learning::SaveIndex(files, state_folder / (settings.site + ".index"), import.index);
-  learning::TileCache tiles = learning::TileCache::OpenOrBuild(files, settings.pictures, import.index,
-                                                               {.side = plan.model.input_px, .crop = 0}, state_folder, progress);
+  learning::TileCache tiles = learning::TileCache::OpenOrBuild(
+      files, settings.pictures, import.index, {.side = plan.model.input_px, .crop = 0}, state_folder, progress);
   state_ = std::make_unique<State>(State{.index = std::move(import.index),
                                          .tiles = std::move(tiles),
                                          .classes = plan.classes,

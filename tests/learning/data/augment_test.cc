@@ -32,8 +32,7 @@ Tile Smooth(std::uint32_t side) {
   return {picture.datastart, picture.dataend};
 }
 
-Planes Apply(const Tile& tile, std::uint32_t side, const Variant& variant,
-             const PixelScale& normalisation = kPlain) {
+Planes Apply(const Tile& tile, std::uint32_t side, const Variant& variant, const PixelScale& normalisation = kPlain) {
   Planes out(tile.size());
   ApplyVariant(tile, side, variant, normalisation, out);
   return out;
