@@ -55,7 +55,7 @@ Pictures::Pictures(FileSystem& files, const SiteSettings& settings, const Path& 
                                          .tiles = std::move(tiles),
                                          .classes = plan.classes,
                                          .augmentation = plan.augmentation,
-                                         .report = import.report.Text()});
+                                         .report = import.report.ToText()});
 }
 
 Pictures::~Pictures() = default;
