@@ -20,6 +20,7 @@
 #include <thread>
 
 #include "codec/update.h"
+#include "common/error.h"
 #include "common/random.h"
 #include "common/safetensors.h"
 #include "coordinator/enrolment.h"
