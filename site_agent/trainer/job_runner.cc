@@ -262,9 +262,9 @@ json JobRunner::Evaluate(const Job& job) {
   const learning::Classifier model = learning::LoadModel(files_, ModelFile(job.model));
   phase_started_ms_ = clock_.MonotonicMs();
   const auto classes = static_cast<std::uint32_t>(plan.classes.size());
-  const ConfusionMatrix matrix =
-      learning::Evaluate(model, *source, classes, kInferenceBatch,
-                         [&](std::uint64_t done) { Progress(job, "evaluating", done, source->Size(), done); });
+  const ConfusionMatrix matrix = learning::Evaluate(model, *source, classes, kInferenceBatch, [&](std::uint64_t done) {
+    Progress(job, "evaluating", done, source->Size(), done);
+  });
   return EvaluationReport::Of(matrix, plan.min_pictures).ToJson();
 }
 
