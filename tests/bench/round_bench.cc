@@ -171,7 +171,9 @@ class PreparedTrainer {
     if (job.kind == JobKind::kTrain) {
       if (!update_) Prepare(job);
       std::filesystem::copy_file(prepared_, work / std::string(kUpdateFileName));
-      report.body = update_->ToJson();
+      UpdateReport update = *update_;
+      update.pictures = job.rehearsing ? 4 : 100;
+      report.body = update.ToJson();
     }
     WriteFileAtomically(files, work / std::string(kReportFileName), report.ToText());
     files.Rename(work, jobs_.DoneFolder(job.Name()));
