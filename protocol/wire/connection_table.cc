@@ -86,6 +86,12 @@ void ConnectionTable::Drained() {
   for (const std::string& route : std::exchange(closing_, {})) End(route);
 }
 
+void ConnectionTable::EndAll() {
+  while (!connections_.empty()) End(connections_.begin()->first);
+  route_of_descriptor_.clear();
+  open_.clear();
+}
+
 void ConnectionTable::End(const std::string& routing_id) {
   const std::string route = routing_id;  // The caller's may be the one that is erased.
   const auto found = connections_.find(route);

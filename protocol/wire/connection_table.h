@@ -54,6 +54,8 @@ class ConnectionTable {
   };
   // A message of `peer` came over `descriptor`. A peer without standing (its key is on no list) is never current.
   [[nodiscard]] Verdict Message(const Peer& peer, int descriptor, bool has_standing);
+  // The socket was closed by us: every connection has ended.
+  void EndAll();
   // Nothing more could be read: connections that have closed have now said everything.
   void Drained();
 

@@ -14,6 +14,9 @@ namespace {
 // Routing ids that libzmq makes up are a zero byte and a counter; a peer's own choice cannot start with zero.
 constexpr std::size_t kRoutingIdBytes = 5;
 
+// How long Reopen waits for libzmq to give the port back; it takes a millisecond.
+constexpr int kUnbindPatienceMs = 5'000;
+
 bool IsGiven(const zmq::message_t& routing_id) {
   return routing_id.size() == kRoutingIdBytes && *routing_id.data<char>() == '\0';
 }
@@ -63,36 +66,59 @@ zmq::socket_t OpenRouter(WireContext& context, const ServerOptions& options) {
 }  // namespace
 
 ServerEndpoint::ServerEndpoint(WireContext& context, const Allowlist& allowlist, const ServerOptions& options)
-    : allowlist_(allowlist), domain_(options.domain) {
+    : context_(context), allowlist_(allowlist), options_(options) {
+  Open(options.bind_to);
+}
+
+void ServerEndpoint::Open(const std::string& address) {
   try {
-    socket_ = OpenRouter(context, options);
-    monitor_ = std::make_unique<SocketMonitor>(
-        context.zmq(), socket_,
-        ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_ACCEPT_FAILED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
-            ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL);
-    socket_.bind(options.bind_to);
+    socket_ = OpenRouter(context_, options_);
+    monitor_ =
+        std::make_unique<SocketMonitor>(context_.zmq(), socket_,
+                                        ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_ACCEPT_FAILED |
+                                            ZMQ_EVENT_CLOSED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
+                                            ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL);
+    socket_.bind(address);
     bound_endpoint_ = socket_.get(zmq::sockopt::last_endpoint);
   } catch (const zmq::error_t& error) {
     const bool malformed = error.num() == EINVAL || error.num() == EPROTONOSUPPORT || error.num() == ENODEV;
     throw Error(malformed ? ErrorCode::kInvalidInput : ErrorCode::kUnavailable,
-                "cannot listen on " + options.bind_to + ": " + error.what() +
+                "cannot listen on " + address + ": " + error.what() +
                     "; name an address of this machine and a free port, like tcp://*:7007");
   }
+}
+
+void ServerEndpoint::Reopen() {
+  socket_.unbind(bound_endpoint_);
+  // The port is free when the listener's end is told.
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(kUnbindPatienceMs);
+  for (bool closed = false; !closed && std::chrono::steady_clock::now() < deadline;) {
+    std::vector<zmq::pollitem_t> items{{monitor_->handle(), 0, ZMQ_POLLIN, 0}};
+    Poll(items, kUnbindPatienceMs);
+    while (const auto event = monitor_->Next()) closed |= event->event == ZMQ_EVENT_CLOSED;
+  }
+  monitor_.reset();
+  socket_.set(zmq::sockopt::linger, 0);
+  socket_.close();
+  connections_.EndAll();
+  held_back_.reset();
+  handshake_just_failed_ = false;
+  Open(bound_endpoint_);
 }
 
 ServerEndpoint::~ServerEndpoint() = default;
 
 std::optional<std::string> ServerEndpoint::UserIdOf(const zmq::message_t& frame) const {
   const auto property = Property(frame, "User-Id");
-  const std::string prefix = std::string(DomainName(domain_)) + ":";
+  const std::string prefix = std::string(DomainName(options_.domain)) + ":";
   if (!property || !property->starts_with(prefix)) return std::nullopt;
   return property;
 }
 
 std::optional<std::string> ServerEndpoint::NameOf(const std::string& user_id) const {
-  if (domain_ == AdmissionDomain::kEnrol) return user_id;
+  if (options_.domain == AdmissionDomain::kEnrol) return user_id;
   CurveKey key{};
-  const auto bytes = HexDecode(std::string_view(user_id).substr(DomainName(domain_).size() + 1));
+  const auto bytes = HexDecode(std::string_view(user_id).substr(DomainName(options_.domain).size() + 1));
   if (!bytes || bytes->size() != key.size()) return std::nullopt;
   std::copy(bytes->begin(), bytes->end(), key.begin());
   return allowlist_.UserOf(key);

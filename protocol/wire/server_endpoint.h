@@ -24,8 +24,8 @@
 //
 // A loop over several endpoints waits in WaitForServers and then calls Receive(0) on each.
 //
-// Errors: the constructor throws Error(kUnavailable) if the address cannot be bound and Error(kInvalidInput) if it is
-// not an address. What peers do is never an exception.
+// Errors: the constructor and Reopen throw Error(kUnavailable) if the address cannot be bound and Error(kInvalidInput)
+// if it is not an address. What peers do is never an exception.
 //
 // Thread-safety: one thread, except Wake (any thread or signal handler). Destroy before the Authenticator and the
 // context.
@@ -105,11 +105,16 @@ class ServerEndpoint {
   [[nodiscard]] const std::string& bound_endpoint() const { return bound_endpoint_; }
   [[nodiscard]] const Traffic& traffic() const { return traffic_; }
 
+  // Ends every connection and listens again on the same address; sites come back by themselves. For when a peer has
+  // filled our memory: libzmq keeps the parts of an unfinished message without limit (heap_in_use.h).
+  void Reopen();
+
   void Wake() noexcept { waker_.Wake(); }
 
  private:
   friend bool WaitForServers(std::initializer_list<ServerEndpoint*> endpoints, int timeout_ms);
 
+  void Open(const std::string& address);
   void DrainMonitor();
   void AddEvent(ServerEvent event);
   std::optional<Incoming> ReceiveNow();
@@ -124,8 +129,9 @@ class ServerEndpoint {
     int descriptor;
   };
 
+  WireContext& context_;
   const Allowlist& allowlist_;
-  AdmissionDomain domain_;
+  const ServerOptions options_;
   zmq::socket_t socket_;
   std::unique_ptr<SocketMonitor> monitor_;
   Waker waker_;

@@ -5,6 +5,7 @@
 #include <zmq.hpp>
 
 #include "protocol/wire/handshake_limiter.h"
+#include "protocol/wire/heap_in_use.h"
 #include "protocol/wire/zmq_calls.h"
 #include "tests/protocol/wire/raw_peer.h"
 #include "tests/protocol/wire/wire_fixture.h"
@@ -263,6 +264,49 @@ TEST_F(Hostile, AMessageOfSeveralPartsIsRefusedAsAWhole) {
   ASSERT_TRUE(std::holds_alternative<Message>(next->content));
   EXPECT_TRUE(std::holds_alternative<Pong>(std::get<Message>(next->content)));
   ExpectServerServes();
+}
+
+TEST_F(Hostile, AnUnfinishedMessageFillsMemoryUntilTheServerReopens) {
+  // What libzmq does, and what helps. If a later libzmq bounds it, the first half of this test says so.
+  RawSocket socket(server_->bound_endpoint());
+  RawCurvePeer peer(server_keys_.public_key, site_keys_);
+  ASSERT_TRUE(peer.Handshake(socket, DealerMetadata()));
+  const std::uint64_t before = HeapBytesInUse();
+  const Bytes part(kMaxFrameBytes);
+  constexpr int kParts = 48;
+  for (int i = 0; i < kParts; ++i) ASSERT_TRUE(socket.Send(peer.MessageFrame(part, true)));
+  if (before > 0) {
+    ASSERT_TRUE(testing_support::WaitFor<bool>([&]() -> std::optional<bool> {
+      EXPECT_FALSE(server_->Receive(10));
+      return HeapBytesInUse() > before + (kParts - 1) * kMaxFrameBytes ? std::optional(true) : std::nullopt;
+    }));
+  }
+  const std::string endpoint = server_->bound_endpoint();
+  server_->Reopen();
+  EXPECT_EQ(server_->bound_endpoint(), endpoint);
+  EXPECT_TRUE(socket.WaitForClose());
+  ExpectServerServes();
+  EXPECT_LT(HeapBytesInUse(), before + 8 * kMaxFrameBytes);
+}
+
+TEST_F(Hostile, ReopeningReportsEveryDepartureAndSitesComeBack) {
+  const auto client = Dial(SiteOptions());
+  ASSERT_NO_FATAL_FAILURE(ExpectReady(*client));
+  ASSERT_TRUE(client->Send(Ping{}));
+  const auto before = NextIncoming(*server_);
+  ASSERT_TRUE(before);
+  server_->Reopen();
+  const auto event = server_->NextEvent();
+  ASSERT_TRUE(event);
+  EXPECT_EQ(event->kind, ServerEvent::Kind::kPeerLeft);
+  EXPECT_EQ(event->peer, before->peer);
+  EXPECT_EQ(server_->SendTo(before->peer, Pong{}), SendResult::kUnreachable);
+  auto news = NextNews(*client);
+  while (news && news->news != ConnectionNews::kReady) news = NextNews(*client);
+  ASSERT_TRUE(client->Send(Ping{}));
+  const auto after = NextIncoming(*server_);
+  ASSERT_TRUE(after);
+  EXPECT_EQ(after->peer.user_id, "matek-19");
 }
 
 TEST_F(Hostile, AMessageOverTheSocketsLimitCostsItsSenderTheConnection) {

@@ -3,7 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
 #include "common/error.h"
+#include "common/file_system.h"
 #include "tests/protocol/wire/samples.h"
 
 namespace hemafed::wire {
@@ -38,6 +41,20 @@ TEST(Messages, TypesAreNumberedAsDocumented) {
   for (std::size_t i = 0; i < samples.size(); ++i) {
     EXPECT_EQ(static_cast<std::size_t>(TypeOf(samples[i])), i + 1);
     EXPECT_NE(MessageTypeName(TypeOf(samples[i])), "unknown");
+  }
+}
+
+TEST(Messages, TheOldSamplesAreStillWhatIsWritten) {
+  // One file for each type, written when the type was made. If this fails, the wire format has changed: give it a new
+  // version, and the new samples a new folder. HEMAFED_WRITE_SAMPLES=1 writes those of a type that is new.
+  const Path folder = Path(HEMAFED_SOURCE_DIR) / "tests/data/corpus/message";
+  for (const Message& sample : SampleMessages()) {
+    const Path path = folder / std::string(MessageTypeName(TypeOf(sample)));
+    const Bytes frame = EncodeMessage(sample);
+    if (std::getenv("HEMAFED_WRITE_SAMPLES") != nullptr && !RealFileSystem().Exists(path)) {
+      RealFileSystem().Create(path)->Append(frame);
+    }
+    EXPECT_EQ(ReadFile(RealFileSystem(), path, kMaxFrameBytes), AsText(frame)) << path;
   }
 }
 
