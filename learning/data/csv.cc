@@ -144,7 +144,8 @@ std::string FormatCsvRow(const std::vector<std::string>& fields) {
   for (std::size_t i = 0; i < fields.size(); ++i) {
     const std::string& field = fields[i];
     if (i > 0) line.push_back(',');
-    if (field.find_first_of(",\"\r\n") == std::string::npos) {
+    // A bare byte-order mark at the start of a text would be taken for the text's own.
+    if (field.find_first_of(",\"\r\n") == std::string::npos && !field.starts_with(kByteOrderMark)) {
       line += field;
       continue;
     }

@@ -35,6 +35,8 @@ TEST(Csv, WhatIsFormattedReadsBackTheSame) {
   ASSERT_EQ(table.rows.size(), rows.size());
   for (std::size_t i = 0; i < rows.size(); ++i) EXPECT_EQ(table.rows[i].fields, rows[i]);
   EXPECT_EQ(ParseCsv("one\n" + FormatCsvRow({""}), "t.csv").rows.size(), 1u);
+  const Fields marked = {"\xEF\xBB\xBF", "two"};
+  EXPECT_EQ(ParseCsv(FormatCsvRow(marked), "t.csv").header, marked);
 }
 
 struct BadTable {
