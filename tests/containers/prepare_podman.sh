@@ -10,7 +10,7 @@ BASE=docker.io/library/debian:bookworm-slim
 
 apt-get update -q
 apt-get install --no-install-recommends -q -y podman buildah runc podman-compose netavark aardvark-dns debootstrap \
-  uidmap fuse-overlayfs
+  uidmap fuse-overlayfs iptables
 
 # runc, because crun does not start on hybrid cgroups; limits that a process without CAP_SYS_RESOURCE may set.
 conf=/etc/containers/containers.conf
