@@ -10,6 +10,7 @@
 
 #include "common/error.h"
 #include "common/json_fields.h"
+#include "common/random.h"
 
 namespace hemafed::learning {
 
@@ -61,28 +62,46 @@ void CheckList(const ExemplarList& list) {
 
 }  // namespace
 
-ExemplarShares SharesOf(std::size_t m) { return {m - m / 2, m / 2}; }
+ExemplarShares SharesOf(std::size_t m, ExemplarMix mix) {
+  if (mix == ExemplarMix::kBoth) return {m - m / 2, m / 2};
+  if (mix == ExemplarMix::kUncertainty) return {0, m};
+  return {m, 0};
+}
 
 std::size_t RoomPerList(const ExemplarLimit& limit, std::size_t lists) {
-  if (limit.value > kMaxExemplars) {
-    Fail("exemplars: " + std::to_string(limit.value) + " are more than " + std::to_string(kMaxExemplars));
+  std::size_t value = limit.value;
+  if (limit.kind == ExemplarLimit::Kind::kBytes) {
+    if (limit.item_bytes == 0) Fail("exemplars: a budget in bytes needs the bytes of one picture");
+    value /= limit.item_bytes;
   }
-  if (limit.kind == ExemplarLimit::Kind::kPerList) return limit.value;
-  return lists == 0 ? limit.value : limit.value / lists;
+  if (value > kMaxExemplars) {
+    Fail("exemplars: " + std::to_string(value) + " are more than " + std::to_string(kMaxExemplars));
+  }
+  if (limit.kind == ExemplarLimit::Kind::kPerList) return value;
+  return lists == 0 ? value : value / lists;
 }
 
 ExemplarChoice ChooseExemplars(const FeatureMatrix& features, std::span<const double> uncertainty, std::size_t m,
-                               HerdingVariant variant) {
-  if (uncertainty.size() != features.rows) Fail("exemplars: there is not one uncertainty for each row of features");
-  if (!std::all_of(uncertainty.begin(), uncertainty.end(), [](double value) { return std::isfinite(value); })) {
-    Fail("exemplars: an uncertainty is not a finite number; the model is broken");
-  }
-  const ExemplarShares shares = SharesOf(std::min(m, kMaxExemplars));
+                               HerdingVariant variant, ExemplarMix mix, std::uint64_t seed) {
+  const ExemplarShares shares = SharesOf(std::min(m, kMaxExemplars), mix);
   ExemplarChoice choice;
+  if (mix == ExemplarMix::kRandom) {
+    if (features.rows > UINT32_MAX) Fail("exemplars: too many pictures in one class");
+    RandomStream random(seed);
+    for (const std::uint32_t row : Permutation(static_cast<std::uint32_t>(features.rows), random)) {
+      if (choice.herding.size() < shares.herding) choice.herding.push_back(row);
+    }
+    return choice;
+  }
   std::vector<bool> taken(features.rows, false);
   for (const HerdingChoice& herded : Herd(features, shares.herding, variant)) {
     choice.herding.push_back(herded.row);
     taken[herded.row] = true;
+  }
+  if (mix == ExemplarMix::kHerding) return choice;
+  if (uncertainty.size() != features.rows) Fail("exemplars: there is not one uncertainty for each row of features");
+  if (!std::all_of(uncertainty.begin(), uncertainty.end(), [](double value) { return std::isfinite(value); })) {
+    Fail("exemplars: an uncertainty is not a finite number; the model is broken");
   }
   std::vector<std::size_t> rest(features.rows);
   std::iota(rest.begin(), rest.end(), std::size_t{0});
@@ -110,8 +129,8 @@ void AddList(ExemplarStore& store, ExemplarList list) {
   store.lists.insert(place, std::move(list));
 }
 
-void Reduce(ExemplarStore& store, std::size_t m) {
-  const ExemplarShares shares = SharesOf(m);
+void Reduce(ExemplarStore& store, std::size_t m, ExemplarMix mix) {
+  const ExemplarShares shares = SharesOf(m, mix);
   for (ExemplarList& list : store.lists) {
     if (list.herding.size() > shares.herding) list.herding.resize(shares.herding);
     if (list.uncertainty.size() > shares.uncertainty) list.uncertainty.resize(shares.uncertainty);

@@ -58,34 +58,43 @@ struct ExemplarStore {
   bool operator==(const ExemplarStore&) const = default;
 };
 
+// How the m pictures of a list are chosen. The names fit the published methods: UACL takes both halves, iCaRL herding
+// alone; the others are for comparison. Random choices are kept in the herding list, in the order of their draw.
+enum class ExemplarMix : std::uint8_t { kBoth, kHerding, kUncertainty, kRandom };
+
 struct ExemplarShares {
-  std::size_t herding;      // ceil(m / 2)
-  std::size_t uncertainty;  // floor(m / 2)
+  std::size_t herding;      // kBoth: ceil(m / 2)
+  std::size_t uncertainty;  // kBoth: floor(m / 2)
 };
-[[nodiscard]] ExemplarShares SharesOf(std::size_t m);
+[[nodiscard]] ExemplarShares SharesOf(std::size_t m, ExemplarMix mix = ExemplarMix::kBoth);
 
 // How much room a list has.
 struct ExemplarLimit {
-  enum class Kind : std::uint8_t { kPerList, kBudget };
+  enum class Kind : std::uint8_t { kPerList, kBudget, kBytes };
   Kind kind;
-  std::size_t value;  // m, or K
+  std::size_t value;  // m, or K, or the bytes that all stored pictures may take
+  std::size_t item_bytes =
+      0;  // kBytes: of one stored picture, for instance its tile (3 side^2); K = value / item_bytes
 };
 // m for `lists` lists (those stored plus those about to be added, from the classes declared at task opening). Throws
-// kInvalidInput above kMaxExemplars. A budget smaller than the number of lists gives 0: nothing is kept.
+// kInvalidInput above kMaxExemplars, or for a budget in bytes without the size of an item. A budget smaller than the
+// number of lists gives 0: nothing is kept.
 [[nodiscard]] std::size_t RoomPerList(const ExemplarLimit& limit, std::size_t lists);
 
-// Rows chosen from one class: see above. `uncertainty` has one value a row of `features`.
+// Rows chosen from one class: see above. `uncertainty` has one value a row of `features` (kHerding and kRandom do not
+// look at it; it may then be empty). `seed` is for kRandom.
 struct ExemplarChoice {
   std::vector<std::size_t> herding;
   std::vector<std::size_t> uncertainty;
 };
 [[nodiscard]] ExemplarChoice ChooseExemplars(const FeatureMatrix& features, std::span<const double> uncertainty,
-                                             std::size_t m, HerdingVariant variant);
+                                             std::size_t m, HerdingVariant variant,
+                                             ExemplarMix mix = ExemplarMix::kBoth, std::uint64_t seed = 0);
 
 // Adds a list in its place. kConflict if the (domain, label) is there already: a class is chosen once per domain.
 void AddList(ExemplarStore& store, ExemplarList list);
 // Cuts every list to the shares of m.
-void Reduce(ExemplarStore& store, std::size_t m);
+void Reduce(ExemplarStore& store, std::size_t m, ExemplarMix mix = ExemplarMix::kBoth);
 // Removes a picture wherever it is stored, for instance because a patient withdrew; returns how often it was there.
 std::size_t Withdraw(ExemplarStore& store, const Digest& picture);
 [[nodiscard]] std::size_t StoredCount(const ExemplarStore& store);

@@ -4,12 +4,12 @@
 #include <ATen/ATen.h>
 
 #include <cmath>
-#include <numeric>
 #include <optional>
 #include <utility>
 
 #include "common/error.h"
 #include "common/random.h"
+#include "learning/continual/training_step.h"
 #include "learning/continual/uacl_loss.h"
 #include "learning/models/dropout.h"
 #include "learning/models/torch_setup.h"
@@ -45,47 +45,10 @@ std::vector<std::int64_t> LabelsOf(const BatchSource& source, std::int64_t class
   return labels;
 }
 
-void RequireFinite(double value, const char* what, std::uint32_t step, const TrainingPlace& place) {
-  if (std::isfinite(value)) return;
-  throw Error(ErrorCode::kInvalidInput, std::string("the ") + what + " is not a finite number in step " +
-                                            std::to_string(step) + " of round " + std::to_string(place.round) +
-                                            ", task " + std::to_string(place.task) + ", site " + place.site +
-                                            "; lower the learning rate or clip_norm in the plan");
-}
-
-// Unmarks the model's tensors however the training ends.
-class TrainingScope {
- public:
-  TrainingScope(Classifier& model, bool freeze_affine) : model_(model) {
-    for (NamedTensor& tensor : model.BeginTraining(freeze_affine)) trained_.push_back(std::move(tensor.value));
-  }
-  ~TrainingScope() { model_.EndTraining(); }
-  TrainingScope(const TrainingScope&) = delete;
-  TrainingScope& operator=(const TrainingScope&) = delete;
-  [[nodiscard]] const std::vector<at::Tensor>& trained() const { return trained_; }
-
- private:
-  Classifier& model_;
-  std::vector<at::Tensor> trained_;
-};
-
 std::optional<at::Tensor> TeacherLogits(const Classifier* teacher, const at::Tensor& pictures) {
   if (teacher == nullptr) return std::nullopt;
   const at::NoGradGuard no_gradients;
   return teacher->Forward(pictures);
-}
-
-at::Tensor StudentLogits(const Classifier& model, const at::Tensor& pictures, double dropout, std::uint64_t seed,
-                         std::uint32_t step) {
-  at::Tensor activations = model.TrunkBefore(pictures);
-  if (dropout > 0.0) {
-    std::vector<std::uint64_t> places(static_cast<std::size_t>(pictures.size(0)));
-    std::iota(places.begin(), places.end(), std::uint64_t{0});
-    const at::Tensor mask =
-        DropoutMask(seed, step, places, activations.size(1), activations.size(2), activations.size(3), dropout);
-    activations = activations * mask.to(activations.scalar_type());
-  }
-  return model.Head(model.TrunkAfter(activations));
 }
 
 }  // namespace
@@ -125,26 +88,28 @@ TrainingReport TrainLocally(Classifier& model, const Classifier* teacher, BatchS
     if (settings.augment) augmentation = AugmentationKey{augmentation_seed, global_step};
     const Batch batch = source.Get(indices, augmentation);
 
-    const std::optional<at::Tensor> teacher_logits = TeacherLogits(teacher, batch.images);
-    const at::Tensor logits = StudentLogits(model, batch.images, settings.dropout, dropout_seed, global_step);
-    const UaclLoss loss = ComputeUaclLoss(logits, batch.labels, teacher_logits, settings.gamma);
-    const auto total = loss.total.item<double>();
-    RequireFinite(total, "loss", step, place);
-    loss.total.backward();
     const double rate = LearningRateAt(settings.schedule, settings.learning_rate, global_step, task_steps);
-    const double gradient_norm = sgd.Step(rate);
-    RequireFinite(gradient_norm, "gradient", step, place);
+    const StepReport done = TakeStep(
+        sgd, rate, 1,
+        [&](std::uint32_t) {
+          const std::optional<at::Tensor> teacher_logits = TeacherLogits(teacher, batch.images);
+          const at::Tensor logits = LogitsWithDropout(model, batch.images, settings.dropout, dropout_seed, global_step);
+          const UaclLoss loss = ComputeUaclLoss(logits, batch.labels, teacher_logits, settings.gamma);
+          return LossTerms{loss.total, loss.cross_entropy, loss.distillation};
+        },
+        "step " + std::to_string(step) + " of round " + std::to_string(place.round) + ", task " +
+            std::to_string(place.task) + ", site " + place.site);
 
     for (const std::uint32_t index : indices) ++report.pictures_per_class[static_cast<std::size_t>(labels[index])];
     report.pictures += indices.size();
-    report.mean_loss += total / settings.steps;
-    report.mean_distillation += loss.distillation.item<double>() / settings.steps;
-    if (step == 0) report.first_loss = total;
-    report.last_loss = total;
+    report.mean_loss += done.loss / settings.steps;
+    report.mean_distillation += done.extra / settings.steps;
+    if (step == 0) report.first_loss = done.loss;
+    report.last_loss = done.loss;
     report.steps = step + 1;
     if (on_step) {
-      on_step({report.steps, settings.steps, report.pictures, rate, loss.cross_entropy.item<double>(),
-               loss.distillation.item<double>(), gradient_norm});
+      on_step(
+          {report.steps, settings.steps, report.pictures, rate, done.cross_entropy, done.extra, done.gradient_norm});
     }
   }
   return report;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/error.h"
+#include "common/random.h"
 
 namespace hemafed::learning {
 
@@ -36,10 +37,18 @@ std::vector<ExemplarList> SelectExemplars(const Classifier& model, BatchSource& 
                                                 ": the model knows " + std::to_string(model.classes()) + " classes");
     }
     const std::vector<std::uint32_t> indices = IndicesOf(source, label);
-    PictureScores scores = ScorePictures(model, source, indices, settings.uncertainty);
-    const FeatureMatrix features{indices.size(), static_cast<std::size_t>(model.feature_width()),
-                                 std::move(scores.features)};
-    const ExemplarChoice choice = ChooseExemplars(features, scores.uncertainty, m, settings.herding);
+    UncertaintySettings scoring = settings.uncertainty;
+    if (settings.mix == ExemplarMix::kHerding) scoring.passes = 0;
+    FeatureMatrix features{indices.size(), static_cast<std::size_t>(model.feature_width()), {}};
+    std::vector<double> uncertainty;
+    if (settings.mix != ExemplarMix::kRandom) {
+      PictureScores scores = ScorePictures(model, source, indices, scoring);
+      features.values = std::move(scores.features);
+      uncertainty = std::move(scores.uncertainty);
+    }
+    const std::uint64_t seed =
+        DeriveSeed(settings.uncertainty.seed, "exemplars of " + domain + " class " + std::to_string(label));
+    const ExemplarChoice choice = ChooseExemplars(features, uncertainty, m, settings.herding, settings.mix, seed);
     lists.push_back({domain, label, Name(source, source_name, indices, choice.herding),
                      Name(source, source_name, indices, choice.uncertainty)});
   }

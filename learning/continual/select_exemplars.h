@@ -24,7 +24,11 @@ namespace hemafed::learning {
 struct SelectionSettings {
   UncertaintySettings uncertainty;
   HerdingVariant herding;
+  ExemplarMix mix = ExemplarMix::kBoth;
 };
+
+// With a mix other than kBoth only what it needs is computed. Random choices follow from
+// DeriveSeed(uncertainty.seed, "exemplars of <domain> class <label>").
 
 // Lists for `labels` in their order, each with room for m pictures; a class without a picture gives an empty list.
 [[nodiscard]] std::vector<ExemplarList> SelectExemplars(const Classifier& model, BatchSource& source,

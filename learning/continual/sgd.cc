@@ -23,17 +23,15 @@ Sgd::Sgd(std::vector<at::Tensor> trained, const SgdSettings& settings)
 
 double Sgd::Step(double learning_rate) {
   const at::NoGradGuard no_gradients;
-  double squares = 0.0;
-  for (const at::Tensor& theta : trained_) {
-    if (theta.grad().defined()) squares += theta.grad().square().sum(at::kDouble).item<double>();
+  const double norm = ClipGradients(trained_, settings_.clip_norm);
+  if (!std::isfinite(norm)) {
+    ClearGradients(trained_);
+    return norm;
   }
-  const double norm = std::sqrt(squares);
-  const bool clip = settings_.clip_norm > 0.0 && norm > settings_.clip_norm;
   const bool first = velocity_.empty();
   for (std::size_t i = 0; i < trained_.size(); ++i) {
     at::Tensor& theta = trained_[i];
     at::Tensor g = theta.grad().defined() ? theta.grad() : at::zeros_like(theta);
-    if (clip) g.mul_(settings_.clip_norm / norm);
     if (settings_.weight_decay > 0.0) g.add_(theta, settings_.weight_decay);
     if (settings_.momentum == 0.0) {
       theta.sub_(g, learning_rate);
@@ -49,9 +47,23 @@ double Sgd::Step(double learning_rate) {
         theta.sub_(velocity_[i], learning_rate);
       }
     }
-    theta.mutable_grad().reset();
   }
+  ClearGradients(trained_);
   return norm;
+}
+
+TensorMap Sgd::State() const {
+  TensorMap state;
+  for (std::size_t i = 0; i < velocity_.size(); ++i) state[StateName("velocity", i)] = velocity_[i];
+  return state;
+}
+
+void Sgd::SetState(const TensorMap& state) {
+  velocity_.clear();
+  if (state.empty()) return;
+  for (std::size_t i = 0; i < trained_.size(); ++i) {
+    velocity_.push_back(RequireState(state, StateName("velocity", i), trained_[i]));
+  }
 }
 
 }  // namespace hemafed::learning

@@ -10,8 +10,8 @@
 //     4.  theta -= lr * (g + momentum * v)  with Nesterov,  lr * v  without
 //
 // The same as torch.optim.SGD with dampening 0 after clip_grad_norm_, but for that function's 1e-6 in the divisor.
-// Clipping looks at the gradient of the loss, before weight decay. A fresh object has no velocity: every federated
-// round starts with one.
+// Clipping looks at the gradient of the loss, before weight decay. A norm that is not finite changes nothing. A fresh
+// object has no velocity: every federated round starts with one.
 //
 // Errors: Error(kInvalidInput) for settings out of range. Thread-safety: one thread.
 #pragma once
@@ -19,6 +19,8 @@
 #include <ATen/core/Tensor.h>
 
 #include <vector>
+
+#include "learning/continual/optimiser.h"
 
 namespace hemafed::learning {
 
@@ -29,13 +31,15 @@ struct SgdSettings {
   double clip_norm;     // 0: no clipping
 };
 
-class Sgd {
+class Sgd final : public Optimiser {
  public:
   // The tensors are changed in place; each must want a gradient.
   Sgd(std::vector<at::Tensor> trained, const SgdSettings& settings);
 
   // Applies and clears the gradients of the last backward pass. Returns their norm before clipping.
-  double Step(double learning_rate);
+  double Step(double learning_rate) override;
+  [[nodiscard]] TensorMap State() const override;
+  void SetState(const TensorMap& state) override;
 
  private:
   std::vector<at::Tensor> trained_;

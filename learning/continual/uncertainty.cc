@@ -9,6 +9,7 @@
 
 #include "common/bytes.h"
 #include "common/error.h"
+#include "learning/continual/training_step.h"
 #include "learning/models/dropout.h"
 
 namespace hemafed::learning {
@@ -17,9 +18,9 @@ namespace {
 
 void CheckSettings(const UncertaintySettings& settings) {
   RequireDropoutProbability(settings.dropout);
-  if (settings.passes < 1 || settings.passes > kMaxUncertaintyPasses) {
-    throw Error(ErrorCode::kInvalidInput, "uncertainty: " + std::to_string(settings.passes) +
-                                              " passes are outside 1 to " + std::to_string(kMaxUncertaintyPasses));
+  if (settings.passes > kMaxUncertaintyPasses) {
+    throw Error(ErrorCode::kInvalidInput, "uncertainty: " + std::to_string(settings.passes) + " passes are more than " +
+                                              std::to_string(kMaxUncertaintyPasses));
   }
   if (settings.batch < 1) throw Error(ErrorCode::kInvalidInput, "uncertainty: a batch needs at least one picture");
 }
@@ -34,8 +35,8 @@ at::Tensor DropoutOutputs(const Classifier& model, const at::Tensor& activations
   for (std::uint32_t pass = 0; pass < settings.passes; ++pass) {
     const at::Tensor mask = DropoutMask(settings.seed, pass, keys, activations.size(1), activations.size(2),
                                         activations.size(3), settings.dropout);
-    const at::Tensor logits = model.Head(model.TrunkAfter(activations * mask));
-    outputs.push_back(logits.to(at::kDouble).softmax(1));
+    const at::Tensor logits = model.Head(model.TrunkAfter(activations * mask.to(activations.device())));
+    outputs.push_back(logits.cpu().to(at::kDouble).softmax(1));
   }
   return at::stack(outputs);
 }
@@ -71,12 +72,13 @@ PictureScores ScorePictures(const Classifier& model, BatchSource& source, std::s
     const auto part = indices.subspan(first, std::min<std::size_t>(settings.batch, indices.size() - first));
     std::vector<std::uint64_t> keys;
     for (const std::uint32_t index : part) keys.push_back(MaskKey(source.PictureDigest(index)));
-    const at::Tensor activations = model.TrunkBefore(source.Get(part, std::nullopt).images);
+    const at::Tensor activations = model.TrunkBefore(source.Get(part, std::nullopt).images.to(DeviceOf(model)));
 
-    const at::Tensor features = model.TrunkAfter(activations).to(at::kFloat).contiguous();
+    const at::Tensor features = model.TrunkAfter(activations).cpu().to(at::kFloat).contiguous();
     const float* values = features.const_data_ptr<float>();
     scores.features.insert(scores.features.end(), values, values + features.numel());
 
+    if (settings.passes == 0) continue;
     // [N, T, C], so that one picture's rows lie together.
     const at::Tensor outputs = DropoutOutputs(model, activations, keys, settings).transpose(0, 1).contiguous();
     const auto classes = static_cast<std::size_t>(model.classes());

@@ -26,7 +26,7 @@ namespace hemafed::learning {
 [[nodiscard]] double UncertaintyOf(std::span<const double> outputs, std::size_t classes);
 
 struct UncertaintySettings {
-  std::uint32_t passes;  // T; the paper uses 10
+  std::uint32_t passes;  // T; the paper uses 10. 0: features only
   double dropout;        // probability
   std::uint64_t seed;
   std::uint32_t batch;  // pictures per forward pass: memory, not meaning
@@ -37,7 +37,7 @@ inline constexpr std::uint32_t kMaxUncertaintyPasses = 1000;
 // What selection needs of a picture: its features without dropout, and U.
 struct PictureScores {
   std::vector<float> features;      // [indices.size(), d], row-major
-  std::vector<double> uncertainty;  // [indices.size()]
+  std::vector<double> uncertainty;  // [indices.size()]; empty for T = 0
 };
 [[nodiscard]] PictureScores ScorePictures(const Classifier& model, BatchSource& source,
                                           std::span<const std::uint32_t> indices, const UncertaintySettings& settings);
