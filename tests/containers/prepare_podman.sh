@@ -31,7 +31,8 @@ if ! podman image exists "$BASE"; then
   root=$(mktemp -d)
   trap 'rm -rf "$root"' EXIT
   debootstrap --variant=minbase bookworm "$root" "$mirror"
-  # As the machine gets its packages, so do the images.
+  # As the machine gets its packages, so do the images, and only so.
+  rm -f "$root/etc/apt/sources.list"
   for source in /etc/apt/sources.list /etc/apt/sources.list.d /etc/apt/apt.conf.d; do
     [ ! -e "$source" ] || cp -rL "$source" "$root/etc/apt/"
   done

@@ -31,7 +31,7 @@ fi
 say() { printf 'containers: %s\n' "$*"; }
 die() { say "FAILED: $*" >&2; exit 1; }
 # One command in a container of its own, without a terminal; only its own output.
-run() { "${COMPOSE[@]}" --profile by-hand run --rm -T "$@" 2>>"$WORK/compose.log" </dev/null; }
+run() { "${COMPOSE[@]}" run --rm -T "$@" 2>>"$WORK/compose.log" </dev/null; }
 inside() { "${COMPOSE[@]}" exec -T "$@" 2>>"$WORK/compose.log" </dev/null; }
 wait_for() {  # wait_for SECONDS WHAT COMMAND...
   local limit=$1 what=$2 begin=$SECONDS; shift 2
@@ -41,7 +41,7 @@ wait_for() {  # wait_for SECONDS WHAT COMMAND...
   done
 }
 clean_up() {
-  [ -n "${KEEP:-}" ] || "${COMPOSE[@]}" --profile by-hand down -v >>"$WORK/compose.log" 2>&1 || true
+  [ -n "${KEEP:-}" ] || "${COMPOSE[@]}" down -v >>"$WORK/compose.log" 2>&1 || true
 }
 trap clean_up EXIT
 : > "$WORK/compose.log"
@@ -54,7 +54,7 @@ if [ -z "${SKIP_BUILD:-}" ]; then
       { tail -20 "$WORK/build-$target.log" >&2; die "building hemafed/$target; see $WORK/build-$target.log"; }
   done
 fi
-"${COMPOSE[@]}" --profile by-hand down -v >>"$WORK/compose.log" 2>&1 || true
+"${COMPOSE[@]}" down -v >>"$WORK/compose.log" 2>&1 || true
 
 say "drawing pictures and initial weights"
 for lab in "${LABS[@]}"; do run "$lab-smears" > /dev/null; done
@@ -83,7 +83,10 @@ done
 run operator add-weights /srv/consortium /srv/weights/small_cnn.safetensors > /dev/null
 run operator submit-plan /srv/consortium /usr/local/share/hemafed/plans/demo_synthetic.toml "${KEY[@]}"
 say "running the plan"
-"${COMPOSE[@]}" up -d >>"$WORK/compose.log" 2>&1
+# By name: Debian's podman-compose knows no profiles and would start the services that are for running by hand.
+SERVICES=()
+for lab in "${LABS[@]}"; do SERVICES+=("$lab-agent" "$lab-trainer"); done
+"${COMPOSE[@]}" up -d "${SERVICES[@]}" >>"$WORK/compose.log" 2>&1
 
 # --- the walls, while everything runs ---
 refused() {  # refused WHAT SERVICE COMMAND...
