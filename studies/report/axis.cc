@@ -25,8 +25,8 @@ Axis NiceAxis(double low, double high, int max_ticks) {
   }
   max_ticks = std::clamp(max_ticks, 2, 100);
   if (low > high) std::swap(low, high);
-  // Below this width the ticks would differ in digits that a double of this size does not have.
-  const double least = std::max(std::abs(low), std::abs(high)) * 1e-9;
+  // Below this width the ticks would differ in digits that a double of this size or a label does not have.
+  const double least = std::max(std::max(std::abs(low), std::abs(high)) * 1e-9, 1e-12);
   if (high - low <= least) {
     const double room = std::max(0.5, std::max(std::abs(low), std::abs(high)) * 0.1);
     low -= room;

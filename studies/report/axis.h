@@ -29,7 +29,8 @@ struct Axis {
 };
 
 // The narrowest such axis that holds [low, high] and has at most `max_ticks` (2 to 100) ticks. Equal limits get half a
-// unit of room on both sides, or a tenth of their size where that is more.
+// unit of room on both sides, or a tenth of their size where that is more; limits closer than 1e-12, or than a
+// billionth of their size, count as equal.
 [[nodiscard]] Axis NiceAxis(double low, double high, int max_ticks = 8);
 
 }  // namespace hemafed::studies

@@ -24,6 +24,7 @@ void Check(const BarChart& chart) {
   if (chart.groups.empty()) FailChart(chart.title, "there is no group to draw");
   if (chart.groups.size() > kMaxBarGroups)
     FailChart(chart.title, "more than " + std::to_string(kMaxBarGroups) + " groups do not fit; draw several charts");
+  if (chart.y_high && !std::isfinite(*chart.y_high)) FailChart(chart.title, "the limit of the y axis is not finite");
   if (chart.series.empty()) FailChart(chart.title, "there is no series to draw");
   if (chart.series.size() > kMaxChartSeries)
     FailChart(chart.title, "more than " + std::to_string(kMaxChartSeries) + " series cannot be told apart");

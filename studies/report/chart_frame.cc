@@ -126,7 +126,7 @@ Frame MakeFrame(const FrameSpec& spec) {
   for (const XLabel& label : spec.x_labels) labels.push_back({label.part, Shorten(label.text, kMaxLabelPoints)});
   const LabelPlan plan = PlanLabels(labels, spec.plot_width);
 
-  const double title_height = spec.title.empty() ? kPad : kPad + kTitleSize + 14;
+  const double title_height = spec.title.empty() ? kPad : kPad + kTitleSize + 20;
   const double y_title_width = spec.y_title.empty() ? 0 : kLine;
   const double left = std::max(kPad + y_title_width + WidestOf(tick_labels) + kGap + 4, kPad + plan.overhang_left);
   const double legend_width = names.empty() ? 0 : kLegendPad + kKeyWidth + kGap + WidestOf(names);

@@ -14,9 +14,10 @@ namespace {
 
 constexpr double kPad = 14;
 constexpr double kGap = 10;
+constexpr double kMinWidth = 420;  // Room for a title over few pictures.
 constexpr double kCaptionSize = 9;
 constexpr double kCaptionLine = 11.5;
-constexpr std::size_t kMaxCaptionPoints = 24;
+constexpr std::size_t kMaxCaptionPoints = 18;
 
 void Check(const GalleryChart& gallery) {
   if (gallery.rows.empty()) FailChart(gallery.title, "the gallery has no rows");
@@ -68,12 +69,16 @@ Drawing DrawGallery(const GalleryChart& gallery) {
   const std::string title = Shorten(gallery.title, 120);
   const double left = kPad + plan.names + (plan.names > 0 ? 2 * kGap : 0);
   const double top = kPad + kTitleSize + 16;
-  const double width =
-      std::max(left + plan.columns * (plan.column + kGap) + kPad - kGap, 2 * kPad + TextWidth(title, kTitleSize, true));
+  const double width = std::max(left + plan.columns * (plan.column + kGap) + kPad - kGap, kMinWidth);
+  const double fit = (width - 2 * kPad) / std::max(1.0, TextWidth(title, kTitleSize, true));
   Drawing drawing(width, top + static_cast<double>(gallery.rows.size()) * plan.row + kPad - kGap, gallery.title);
   drawing.Add(
       Rectangle{.corner = {0, 0}, .width = drawing.width(), .height = drawing.height(), .fill = kPaper, .outline = {}});
-  drawing.Add(Text{.at = {kPad, kPad + kTitleSize}, .text = title, .size = kTitleSize, .bold = true, .colour = kInk});
+  drawing.Add(Text{.at = {kPad, kPad + kTitleSize},
+                   .text = title,
+                   .size = kTitleSize * std::min(1.0, fit),
+                   .bold = true,
+                   .colour = kInk});
   for (std::size_t r = 0; r < gallery.rows.size(); ++r) {
     const GalleryRow& row = gallery.rows[r];
     const double y = top + plan.row * static_cast<double>(r);

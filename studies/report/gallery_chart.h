@@ -4,7 +4,8 @@
 // Rows of small pictures with captions: which exemplars were picked for each class, and why; which cells were mistaken.
 //
 // A row has a name at its left (domain and class, say) and up to kMaxGalleryColumns pictures; each picture is a PNG or
-// JPEG file (thumbnail.h makes them) shown in a square of `tile` pixels, with up to two caption lines beneath.
+// JPEG file of at least 16 × 16 pixels (thumbnail.h makes them), shown in a square of `tile` pixels, with up to two
+// caption lines beneath.
 //
 // Errors: kInvalidInput, naming row and picture, for a file that is neither PNG nor JPEG, no rows, or too many rows or
 // pictures. Thread-safety: value types and a free function without state.
@@ -18,9 +19,10 @@
 
 namespace hemafed::studies {
 
-// Bounds of one drawing: with 72-pixel tiles both stay below kMaxDrawingSide. More rows need several galleries.
-inline constexpr std::size_t kMaxGalleryRows = 32;
-inline constexpr std::size_t kMaxGalleryColumns = 24;
+// With the largest tiles and the widest captions a drawing stays below kMaxDrawingSide. More rows need several
+// galleries.
+inline constexpr std::size_t kMaxGalleryRows = 24;
+inline constexpr std::size_t kMaxGalleryColumns = 20;
 
 struct GalleryPicture {
   Bytes file;
@@ -37,7 +39,7 @@ struct GalleryRow {
 struct GalleryChart {
   std::string title;
   std::vector<GalleryRow> rows;
-  double tile = 72;  // Pixels, 32 to 128; held at the narrower side if captions need more room.
+  double tile = 72;  // Pixels, 32 to 128. Columns are wider where captions need it.
 };
 
 [[nodiscard]] Drawing DrawGallery(const GalleryChart& gallery);

@@ -27,6 +27,9 @@ void CheckX(const LineChart& chart) {
   if (Positions(chart) > kMaxLinePoints) {
     FailChart(chart.title, "more than " + std::to_string(kMaxLinePoints) + " positions on the x axis; thin them out");
   }
+  for (const std::optional<double> limit : {chart.y_low, chart.y_high}) {
+    if (limit && !std::isfinite(*limit)) FailChart(chart.title, "a limit of the y axis is not finite");
+  }
   for (std::size_t i = 0; i < chart.x_values.size(); ++i) {
     if (!std::isfinite(chart.x_values[i])) FailChart(chart.title, "x " + std::to_string(i + 1) + " is not finite");
     if (i > 0 && chart.x_values[i] <= chart.x_values[i - 1])

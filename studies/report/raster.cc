@@ -93,7 +93,9 @@ class Painter {
   void operator()(const Image& image) {
     const auto decoded = learning::DecodePicture(image.file);
     if (!std::holds_alternative<cv::Mat>(decoded)) {
-      throw Error(ErrorCode::kInvalidInput, "a picture of a chart cannot be decoded; make it again from its source");
+      throw Error(ErrorCode::kInvalidInput,
+                  "a picture of a chart cannot be decoded (cut short, or a side below 16 pixels); make it again from "
+                  "its source");
     }
     const cv::Rect place(Pixel(image.corner.x), Pixel(image.corner.y), std::max(1, Pixel(image.width)),
                          std::max(1, Pixel(image.height)));

@@ -21,7 +21,7 @@ constexpr double kHersheyCapUnits = 21;
 constexpr double kNarrowing = 0.84;
 // Thickness of a stroke as a part of the font size.
 constexpr double kRegularStroke = 0.085;
-constexpr double kBoldStroke = 0.14;
+constexpr double kBoldStroke = 0.125;
 constexpr double kBoldFactor = 1.07;  // As in text_metrics.cc.
 constexpr int kShift = 4;             // OpenCV's fixed-point digits.
 
