@@ -37,6 +37,7 @@
 #include <string>
 #include <thread>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "common/error.h"
@@ -86,8 +87,8 @@ class OrderedPrefetch {
     const auto found = made_.find(taken_);
     if (found == made_.end()) return std::nullopt;
     // A failure stays where it is: later calls find it again.
-    if (found->second.failure) std::rethrow_exception(found->second.failure);
-    std::optional<Item> item = std::move(found->second.item);
+    if (const auto* failure = std::get_if<std::exception_ptr>(&found->second)) std::rethrow_exception(*failure);
+    Item item = std::get<Item>(std::move(found->second));
     made_.erase(found);
     ++taken_;
     lock.unlock();
@@ -96,10 +97,7 @@ class OrderedPrefetch {
   }
 
  private:
-  struct Made {
-    std::optional<Item> item;
-    std::exception_ptr failure;
-  };
+  using Made = std::variant<std::exception_ptr, Item>;
 
   void Load() {
     std::unique_lock lock(mutex_);
@@ -107,34 +105,34 @@ class OrderedPrefetch {
       room_.wait(lock, [&] { return stopping_ || Finished() || described_ - taken_ < depth_; });
       if (stopping_ || Finished()) return;
       const std::uint64_t number = described_;
-      Made made;
+      Made made = std::exception_ptr();
       std::optional<Job> job;
       try {
         job = describe_();
+        if (!job) {
+          end_ = number;
+          room_.notify_all();
+          ready_.notify_all();
+          return;
+        }
       } catch (...) {
-        made.failure = std::current_exception();
-      }
-      if (!job && !made.failure) {
-        end_ = number;
-        room_.notify_all();
-        ready_.notify_all();
-        return;
+        made = std::current_exception();
       }
       ++described_;
-      if (made.failure) {
-        failed_ = true;
-      } else {
+      if (job) {
         lock.unlock();
         try {
-          made.item.emplace((*job)());
+          made.template emplace<Item>((*job)());
         } catch (...) {
-          made.failure = std::current_exception();
+          made = std::current_exception();
         }
         job.reset();  // What it holds goes on this thread, without the lock.
         lock.lock();
-        failed_ = failed_ || made.failure != nullptr;
       }
-      if (failed_) room_.notify_all();
+      if (std::holds_alternative<std::exception_ptr>(made)) {
+        failed_ = true;
+        room_.notify_all();
+      }
       made_.emplace(number, std::move(made));
       ready_.notify_one();
     }
