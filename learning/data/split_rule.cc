@@ -57,6 +57,7 @@ std::vector<bool> HoldOut(std::span<const PictureEntry> pictures, std::size_t cl
     units[UnitName(pictures[i])].push_back(i);
   }
   std::vector<std::pair<Digest, const std::vector<std::size_t>*>> order;
+  order.reserve(units.size());
   for (const auto& [name, members] : units) {
     order.emplace_back(Sha256().Update("hemafed split 1").Update(seed_bytes).Update(name).Finish(), &members);
   }

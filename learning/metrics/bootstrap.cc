@@ -45,6 +45,7 @@ std::vector<std::vector<Unit>> UnitsOf(std::size_t pictures, const SampleUnits& 
     units.push_back({i});
   }
   std::vector<std::vector<Unit>> strata;
+  strata.reserve(by_stratum.size());
   for (auto& [number, units] : by_stratum) strata.push_back(std::move(units));
   return strata;
 }

@@ -35,7 +35,7 @@ TEST(LabelMap, KeepsTheOrderOfClassesAndTellsDroppedFromUnknown) {
 }
 
 TEST(LabelMap, RefusesWhatIsAmbiguousOrMisspelt) {
-  const auto with = [](std::string from, const std::string& to) {
+  const auto with = [](const std::string& from, const std::string& to) {
     std::string text = kMap;
     text.replace(text.find(from), from.size(), to);
     return text;

@@ -193,7 +193,7 @@ class Tree {
       for (std::uint64_t i = 1; i <= Scaled(one.files); ++i) {
         std::string number = std::to_string(i);
         number.insert(0, 4 - number.size(), '0');
-        Add(folder + "/" + one.prefix + "_" + number + extension_);
+        Add(std::string(folder).append("/").append(one.prefix).append("_").append(number).append(extension_));
       }
     }
   }
