@@ -46,8 +46,10 @@ Axis NiceAxis(double low, double high, int max_ticks) {
       if (last - first + 1 > max_ticks) continue;
       Axis axis{.low = multiple(first), .high = multiple(last), .ticks = {}};
       const int digits = std::min(kMaxDigits, std::max(0, -exponent));
-      for (double count = first; count <= last; ++count) {
-        axis.ticks.push_back({multiple(count), FormatFixed(multiple(count), digits)});
+      const int steps = static_cast<int>(last - first);  // Below max_ticks.
+      for (int i = 0; i <= steps; ++i) {
+        const double value = multiple(first + i);
+        axis.ticks.push_back({value, FormatFixed(value, digits)});
       }
       return axis;
     }

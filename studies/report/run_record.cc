@@ -32,7 +32,8 @@ void CheckValue(const json& value, const std::string& place, int depth) {
   if (value.is_number_float() && !std::isfinite(value.get<double>())) Fail(place, "is NaN or infinite");
   if (value.is_binary() || value.is_discarded()) Fail(place, "is no JSON value");
   if (value.is_object()) {
-    for (const auto& [key, item] : value.items()) CheckValue(item, place + "/" + key, depth + 1);
+    for (const auto& [key, item] : value.items())
+      CheckValue(item, std::string(place).append("/").append(key), depth + 1);
   } else if (value.is_array()) {
     for (std::size_t i = 0; i < value.size(); ++i) CheckValue(value[i], place + "/" + std::to_string(i), depth + 1);
   }

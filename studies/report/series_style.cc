@@ -113,17 +113,19 @@ void AddMarker(Drawing& drawing, Point at, double radius, const SeriesStyle& sty
 std::vector<std::vector<Point>> HatchLines(Point corner, double width, double height, Hatch hatch) {
   std::vector<std::vector<Point>> lines;
   const double diagonal = kHatchSpacing * std::numbers::sqrt2;
+  // Offsets grow from the box's upper left corner for rising lines, from its lower left one for the others.
+  const auto count = [](double length, double spacing) { return static_cast<int>(std::ceil(length / spacing)) - 1; };
   if (hatch == Hatch::kRising || hatch == Hatch::kCrossed) {
-    for (double offset = diagonal; offset < width + height; offset += diagonal)
-      AppendClipped(corner, width, height, offset, -1, lines);
+    for (int i = 1; i <= count(width + height, diagonal); ++i)
+      AppendClipped(corner, width, height, i * diagonal, -1, lines);
   }
   if (hatch == Hatch::kFalling || hatch == Hatch::kCrossed) {
-    for (double offset = height - diagonal; offset > -width; offset -= diagonal)
-      AppendClipped(corner, width, height, offset, 1, lines);
+    for (int i = 1; i <= count(width + height, diagonal); ++i)
+      AppendClipped(corner, width, height, height - i * diagonal, 1, lines);
   }
   if (hatch == Hatch::kHorizontal) {
-    for (double offset = height - kHatchSpacing; offset > 0; offset -= kHatchSpacing)
-      AppendClipped(corner, width, height, offset, 0, lines);
+    for (int i = 1; i <= count(height, kHatchSpacing); ++i)
+      AppendClipped(corner, width, height, height - i * kHatchSpacing, 0, lines);
   }
   return lines;
 }

@@ -111,6 +111,7 @@ Drawing Exemplars() {
 
 Table Comparison() {
   std::vector<MeasuredScore> scores;
+  scores.reserve(5);
   for (int m = 0; m < 5; ++m) {
     scores.push_back({.experiment = UaclExperiment::kDomains,
                       .method = static_cast<UaclMethod>(m),
@@ -140,7 +141,7 @@ int Run(const Path& folder) {
   for (const auto& [name, drawing] : charts) {
     WriteFileAtomically(files, folder / (name + ".svg"), RenderSvg(drawing));
     WriteFileAtomically(files, folder / (name + ".png"), AsText(RenderPng(drawing)));
-    figures.parts.push_back(Figure{drawing, name + " " + std::string(kHostile)});
+    figures.parts.emplace_back(Figure{drawing, name + " " + std::string(kHostile)});
   }
   report.sections.push_back(figures);
   report.sections.push_back(
