@@ -13,15 +13,22 @@ namespace hemafed::learning {
 
 namespace {
 
-constexpr unsigned kValidationPercent = 20;
-constexpr std::uint64_t kValidationSeed = 0;
-
 Import ImportDomain(FileSystem& files, const DomainSource& source, const ImportProgress& progress) {
   const LabelMap labels = LabelMap::Load(files, source.labels);
   if (source.layout == PictureLayout::kManifest) {
     return ImportManifest(files, source.folder, source.name, labels, progress);
   }
   return ImportTree(files, source.folder, source.name, labels, {}, progress);
+}
+
+std::vector<std::uint32_t> PartOf(const DatasetIndex& index, DomainPart part) {
+  switch (part) {
+    case DomainPart::kTrain: return index.Positions(Split::kTrain);
+    case DomainPart::kTest: return index.Positions(Split::kTest);
+    case DomainPart::kFit: return SplitTraining(index).train;
+    case DomainPart::kValidation: return SplitTraining(index).validation;
+  }
+  throw Error(ErrorCode::kInternal, "a part of a domain that does not exist");
 }
 
 std::vector<std::int64_t> LabelsOfClasses(const std::vector<std::string>& index_classes,
@@ -61,17 +68,7 @@ std::int64_t DomainPictures::Label(std::uint32_t position) const {
 }
 
 std::vector<std::uint32_t> DomainPictures::Positions(DomainPart part, std::span<const std::int64_t> labels) const {
-  std::vector<std::uint32_t> positions = index_.Positions(part == DomainPart::kTest ? Split::kTest : Split::kTrain);
-  if (part == DomainPart::kFit || part == DomainPart::kValidation) {
-    std::vector<PictureEntry> train;
-    for (const std::uint32_t position : positions) train.push_back(index_.pictures[position]);
-    const std::vector<bool> held_out = HoldOut(train, index_.classes.size(), kValidationPercent, kValidationSeed);
-    std::vector<std::uint32_t> chosen;
-    for (std::size_t i = 0; i < positions.size(); ++i) {
-      if (held_out[i] == (part == DomainPart::kValidation)) chosen.push_back(positions[i]);
-    }
-    positions = std::move(chosen);
-  }
+  std::vector<std::uint32_t> positions = PartOf(index_, part);
   std::erase_if(positions, [&](std::uint32_t position) {
     return !labels.empty() && std::find(labels.begin(), labels.end(), Label(position)) == labels.end();
   });

@@ -44,7 +44,7 @@ enum class DomainPart : std::uint8_t {
   kTrain,      // all training pictures
   kTest,       // test pictures
   kFit,        // training pictures without kValidation
-  kValidation  // a fifth of the training pictures: groups whole, seed 0
+  kValidation  // a fifth of the training pictures (split_rule.h)
 };
 
 class DomainPictures {
