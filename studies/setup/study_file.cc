@@ -59,6 +59,7 @@ ModelChoice ReadModel(const Settings& table, const Path& folder) {
   model.normalisation = ReadNamed(table, "normalisation", learning::NormalisationFromName);
   const std::string weights = table.Text("weights", kMaxPathBytes);
   if (weights != "random") model.weights = folder / weights;
+  model.precision = ReadNamed(table, "precision", learning::PrecisionFromName);
   model.input_px = static_cast<std::uint32_t>(table.Integer("input", learning::kMinTileSide, learning::kMaxTileSide));
   return model;
 }
