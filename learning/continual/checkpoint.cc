@@ -95,7 +95,10 @@ Digest DigestOfFile(FileSystem& files, const Path& path) {
 bool HasCheckpoint(FileSystem& files, const Path& folder) { return files.Exists(folder / kIndexName); }
 
 void WriteCheckpoint(FileSystem& files, const Path& folder, const Checkpoint& checkpoint) {
-  files.CreateFolders(folder);
+  if (!HasCheckpoint(files, folder)) {
+    files.CreateFolders(folder);
+    files.SyncDirectory(folder.has_parent_path() ? folder.parent_path() : Path("."));
+  }
   std::uint64_t number = 0;
   std::vector<std::string> old;
   for (const std::string& name : files.List(folder)) {

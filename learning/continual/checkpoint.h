@@ -34,7 +34,8 @@ struct Checkpoint {
 };
 
 [[nodiscard]] bool HasCheckpoint(FileSystem& files, const Path& folder);
-// Creates the folder if it is missing.
+// Creates the folder if it is missing; folders above it that are missing too are created, but only the one directly
+// above is synced.
 void WriteCheckpoint(FileSystem& files, const Path& folder, const Checkpoint& checkpoint);
 [[nodiscard]] Checkpoint ReadCheckpoint(FileSystem& files, const Path& folder);
 

@@ -45,7 +45,34 @@ TEST(ExemplarShares, HerdingTakesTheOddOne) {
 }
 
 TEST(ExemplarRoom, OfABudgetFollowsTheNumberOfLists) {
-  // published-systems 2.3, rows C_M and D.
+  // published-systems 2.3: every row of its table, lists after each task -> m (herding / uncertain).
+  struct Row {
+    std::size_t budget, lists, m, herding, uncertainty;
+  };
+  for (const Row& row : std::vector<Row>{{125, 3, 41, 21, 20},
+                                         {125, 6, 20, 10, 10},
+                                         {125, 9, 13, 7, 6},
+                                         {125, 13, 9, 5, 4},
+                                         {125, 5, 25, 13, 12},
+                                         {125, 7, 17, 9, 8},
+                                         {125, 10, 12, 6, 6},
+                                         {1000, 13, 76, 38, 38},
+                                         {1000, 26, 38, 19, 19},
+                                         {1000, 36, 27, 14, 13},
+                                         {1000, 3, 333, 167, 166},
+                                         {1000, 6, 166, 83, 83},
+                                         {1000, 9, 111, 56, 55},
+                                         {1000, 16, 62, 31, 31},
+                                         {1000, 19, 52, 26, 26},
+                                         {1000, 22, 45, 23, 22},
+                                         {1000, 29, 34, 17, 17},
+                                         {1000, 31, 32, 16, 16},
+                                         {1000, 33, 30, 15, 15}}) {
+    const std::size_t m = RoomPerList({ExemplarLimit::Kind::kBudget, row.budget}, row.lists);
+    EXPECT_EQ(m, row.m) << row.budget << " over " << row.lists;
+    EXPECT_EQ(SharesOf(m).herding, row.herding) << m;
+    EXPECT_EQ(SharesOf(m).uncertainty, row.uncertainty) << m;
+  }
   const ExemplarLimit small{ExemplarLimit::Kind::kBudget, 125};
   EXPECT_EQ(RoomPerList(small, 3), 41u);
   EXPECT_EQ(RoomPerList(small, 6), 20u);
@@ -58,6 +85,40 @@ TEST(ExemplarRoom, OfABudgetFollowsTheNumberOfLists) {
   EXPECT_EQ(RoomPerList({ExemplarLimit::Kind::kBudget, 10}, 11), 0u);
   EXPECT_EQ(RoomPerList({ExemplarLimit::Kind::kPerList, 20}, 36), 20u);
   EXPECT_ERROR(ErrorCode::kInvalidInput, "100001", (void)RoomPerList({ExemplarLimit::Kind::kPerList, 100001}, 1));
+}
+
+TEST(ExemplarRoom, OfABudgetInBytesIsThatOfThePicturesThatFit) {
+  constexpr std::size_t kTile = 128 * 128 * 3;
+  const ExemplarLimit limit{ExemplarLimit::Kind::kBytes, 125 * kTile + kTile - 1, kTile};
+  EXPECT_EQ(RoomPerList(limit, 3), 41u);
+  EXPECT_EQ(RoomPerList(limit, 13), 9u);
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "bytes of one picture",
+               (void)RoomPerList({ExemplarLimit::Kind::kBytes, 1000, 0}, 1));
+}
+
+TEST(ChooseExemplars, OtherMixesUseOneCriterionAndCutTheirOwnList) {
+  const FeatureMatrix features{4, 1, {0, 1, 3, 10}};  // Herding order 2, 1, 3, 0.
+  const std::vector<double> uncertainty = {0.1, 0.9, 0.8, 0.2};
+  const auto choose = [&](ExemplarMix mix, std::uint64_t seed = 0) {
+    return ChooseExemplars(features, uncertainty, 3, HerdingVariant::kRaw, mix, seed);
+  };
+  EXPECT_EQ(choose(ExemplarMix::kHerding).herding, (std::vector<std::size_t>{2, 1, 3}));
+  EXPECT_TRUE(choose(ExemplarMix::kHerding).uncertainty.empty());
+  EXPECT_EQ(choose(ExemplarMix::kUncertainty).uncertainty, (std::vector<std::size_t>{1, 2, 3}));
+  EXPECT_TRUE(choose(ExemplarMix::kUncertainty).herding.empty());
+  std::set<std::vector<std::size_t>> orders;
+  for (std::uint64_t seed = 0; seed < 40; ++seed) {
+    const ExemplarChoice choice = choose(ExemplarMix::kRandom, seed);
+    EXPECT_EQ(std::set<std::size_t>(choice.herding.begin(), choice.herding.end()).size(), 3u);
+    orders.insert(choice.herding);
+  }
+  EXPECT_GT(orders.size(), 10u);  // of 24
+  ExemplarStore store;
+  ExemplarList list{"d", 0, {}, {}};
+  for (int i = 0; i < 6; ++i) list.herding.push_back(Picture(std::to_string(i)));
+  AddList(store, list);
+  Reduce(store, 4, ExemplarMix::kHerding);
+  EXPECT_EQ(store.lists[0].herding.size(), 4u);
 }
 
 TEST(ChooseExemplars, HerdingChoosesFirstThenTheRestIsRanked) {

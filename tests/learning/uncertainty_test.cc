@@ -100,7 +100,6 @@ TEST_F(Scores, SettingsOutOfRangeAreRefused) {
     change(settings);
     return ScorePictures(model_, source_, indices_, settings);
   };
-  EXPECT_ERROR(ErrorCode::kInvalidInput, "0 passes", (void)with([](auto& s) { s.passes = 0; }));
   EXPECT_ERROR(ErrorCode::kInvalidInput, "1001 passes", (void)with([](auto& s) { s.passes = 1001; }));
   EXPECT_ERROR(ErrorCode::kInvalidInput, "at least one picture", (void)with([](auto& s) { s.batch = 0; }));
   EXPECT_ERROR(ErrorCode::kInvalidInput, "dropout probability", (void)with([](auto& s) { s.dropout = 1.0; }));
