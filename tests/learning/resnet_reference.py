@@ -21,14 +21,6 @@ import math
 import numpy as np
 import torch
 
-try:
-    import torchvision
-except RuntimeError:  # A torchvision without its compiled part: it wants these operators declared, the networks do not.
-    library = torch.library.Library("torchvision", "FRAGMENT")
-    for name in ("nms", "qnms"):
-        library.define(name + "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    import torchvision
-
 NETWORKS = ("resnet18", "resnet50", "resnext50_32x4d")
 SHOWN = (0, 1, 2, 3, 500, 999)
 STATISTICS = ("bn1.running_mean", "layer1.0.bn1.running_var", "layer3.0.downsample.1.running_var",
@@ -104,7 +96,20 @@ def show(title, model, count, height, width):
           f"rms {logits.square().mean().sqrt():.3f}", flush=True)
 
 
+def import_torchvision():
+    try:
+        import torchvision
+    except RuntimeError:  # Without its compiled part it wants these operators declared; the networks need neither.
+        library = torch.library.Library("torchvision", "FRAGMENT")
+        for name in ("nms", "qnms"):
+            library.define(name + "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        import torchvision
+    return torchvision
+
+
 def main():
+    torchvision = import_torchvision()
+
     def group_norm(channels):
         return torch.nn.GroupNorm(channels // 8, channels)
 

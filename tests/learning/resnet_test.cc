@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "learning/models/classifier.h"
+#include "learning/models/model_file.h"
 #include "learning/models/resnet_trunk.h"
 #include "tests/learning/philox_tensors.h"
 
@@ -123,6 +124,16 @@ TEST_P(ResNet, WithGroupNormLogitsEqualTorchvisionsBuiltWithGroupNorm) {
   const at::NoGradGuard no_gradients;
   ExpectLogits(Model(Normalisation::kGroup).Forward(RecipePictures(1, 96, 96)), Wanted().group);
   ExpectLogits(Model(Normalisation::kGroupWs).Forward(RecipePictures(1, 96, 96)), Wanted().group_ws);
+}
+
+TEST(ResNet18, LogitsOfWeightsThatWereImportedEqualTorchvisions) {
+  const Path path = HEMAFED_IMPORTED_RESNET18;  // Made by the build where there is a Python with torch.
+  if (path.empty()) GTEST_SKIP() << "no Python with torch beside LibTorch: run scripts/setup.sh";
+  const Classifier model = LoadModel(RealFileSystem(), path);
+  EXPECT_EQ(model.architecture(), Architecture::kResNet18);
+  EXPECT_EQ(model.normalisation(), Normalisation::kBatchFrozen);
+  const at::NoGradGuard no_gradients;
+  ExpectLogits(model.Forward(RecipePictures(1, 128, 128)), Networks()[0].at_128);
 }
 
 TEST(ResNeXt50, EveryStageHasTheShapeOfThePublishedTable) {
