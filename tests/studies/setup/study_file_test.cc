@@ -92,7 +92,7 @@ INSTANTIATE_TEST_SUITE_P(
                     BadStudy{"NoLimit", "per_list = 4\n", "", "is missing"},
                     BadStudy{"OtherFormat", "format = 1", "format = 2", "format"},
                     BadStudy{"SameMethodTwice", "name = \"ewc\"", "name = \"uacl\"", "is there already"}),
-    [](const auto& info) { return std::string(info.param.name); });
+    [](const auto& bad) { return std::string(bad.param.name); });
 
 TEST(StudyFile, EveryStudyOfTheRepositoryIsReadable) {
   FileSystem& files = RealFileSystem();
