@@ -8,6 +8,7 @@
 
 #include "common/error.h"
 #include "learning/models/model_file.h"
+#include "studies/report/number_text.h"
 
 namespace hemafed::studies {
 
@@ -109,12 +110,13 @@ class Run {
   }
 
   void Report(const learning::LearnProgress& progress) {
-    const std::string what =
-        progress.phase == learning::LearnPhase::kTraining
-            ? "epoch " + std::to_string(progress.epoch + 1) + " of " + std::to_string(settings_.epochs)
-            : "finishing the task";
-    observer_({progress.task, sources_.tasks.size(), what, result_.train_pictures + progress.pictures});
-    task_pictures_ = progress.pictures;
+    std::string what = "finishing the task";
+    if (progress.phase == learning::LearnPhase::kTraining) {
+      task_pictures_ = progress.pictures;
+      what = "epoch " + std::to_string(progress.epoch + 1) + " of " + std::to_string(settings_.epochs) + ", loss " +
+             FormatFixed(progress.step.loss, 2);
+    }
+    observer_({progress.task, sources_.tasks.size(), what, result_.train_pictures + task_pictures_});
   }
 
   void ScoreTask(learning::Learner& learner, const std::function<void()>& note_time) {
