@@ -54,20 +54,6 @@ TrainingPlan ReadTraining(const Settings& table) {
   return training;
 }
 
-AugmentationPlan ReadAugmentation(const Settings& table) {
-  AugmentationPlan augmentation;
-  augmentation.flips = table.Boolean("flips");
-  augmentation.rotation = static_cast<Rotation>(table.Choice("rotation", {"none", "quarter", "any"}));
-  augmentation.brightness = table.Number("brightness", 0, 0.9);
-  augmentation.contrast = table.Number("contrast", 0, 0.9);
-  augmentation.saturation = table.Number("saturation", 0, 0.9);
-  augmentation.hue = table.Number("hue", 0, 0.5);
-  augmentation.zoom = table.Number("zoom", 0, 0.5);
-  augmentation.shift = table.Number("shift", 0, 0.5);
-  augmentation.blur = table.Number("blur", 0, 5);
-  return augmentation;
-}
-
 RehearsalPlan ReadRehearsal(const Settings& table) {
   RehearsalPlan rehearsal;
   rehearsal.policy = static_cast<RehearsalPolicy>(table.Choice("policy", {"none", "federated"}));
@@ -84,6 +70,20 @@ RehearsalPlan ReadRehearsal(const Settings& table) {
 }
 
 }  // namespace
+
+AugmentationPlan ReadAugmentation(const Settings& table) {
+  AugmentationPlan augmentation;
+  augmentation.flips = table.Boolean("flips");
+  augmentation.rotation = static_cast<Rotation>(table.Choice("rotation", {"none", "quarter", "any"}));
+  augmentation.brightness = table.Number("brightness", 0, 0.9);
+  augmentation.contrast = table.Number("contrast", 0, 0.9);
+  augmentation.saturation = table.Number("saturation", 0, 0.9);
+  augmentation.hue = table.Number("hue", 0, 0.5);
+  augmentation.zoom = table.Number("zoom", 0, 0.5);
+  augmentation.shift = table.Number("shift", 0, 0.5);
+  augmentation.blur = table.Number("blur", 0, 5);
+  return augmentation;
+}
 
 bool IsPlainName(std::string_view name) {
   const auto is_letter_or_digit = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };

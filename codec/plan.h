@@ -18,6 +18,8 @@
 
 namespace hemafed {
 
+class Settings;
+
 // Limits of a plan. Each bounds memory or log size somewhere else; far above what a consortium runs.
 inline constexpr std::size_t kMaxPlanBytes = 64 << 10;
 inline constexpr std::size_t kMaxClasses = 64;       // A confusion matrix of 64 x 64 still fits one log entry.
@@ -105,6 +107,9 @@ struct Plan {
 
 // `where` names the text in errors, for example the file.
 [[nodiscard]] Plan ParsePlan(std::string_view toml, const std::string& where);
+
+// The table [augmentation], which studies have too.
+[[nodiscard]] AugmentationPlan ReadAugmentation(const Settings& table);
 
 // Names of plans, sites and classes: 1 to kMaxNameBytes of a-z, 0-9, '_' and '-', starting with a letter or digit.
 [[nodiscard]] bool IsPlainName(std::string_view name);

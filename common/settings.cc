@@ -206,23 +206,46 @@ Digest Settings::Sha256Digest(std::string_view key) const {
   return *digest;
 }
 
-std::vector<std::string> Settings::TextList(std::string_view key, std::size_t min_items, std::size_t max_items,
-                                            std::size_t max_bytes, TextRule rule) const {
-  const toml::node* value = node_->Read(key);
-  if (value == nullptr) Fail(key, "is missing");
-  if (!value->is_array()) Fail(key, "must be a list of texts");
+namespace {
+
+// A list with an allowed number of items; anything else fails.
+const toml::array& RequireList(const Settings& settings, const toml::node* value, std::string_view key,
+                               std::size_t min_items, std::size_t max_items, const std::string& of_what) {
+  if (value == nullptr) settings.Fail(key, "is missing");
+  if (!value->is_array()) settings.Fail(key, "must be a list of " + of_what);
   const toml::array& list = *value->as_array();
   if (list.size() < min_items || list.size() > max_items) {
-    Fail(key, "has " + std::to_string(list.size()) + " items, outside " + std::to_string(min_items) + " to " +
-                  std::to_string(max_items));
+    settings.Fail(key, "has " + std::to_string(list.size()) + " items, outside " + std::to_string(min_items) + " to " +
+                           std::to_string(max_items));
   }
+  return list;
+}
+
+}  // namespace
+
+std::vector<std::string> Settings::TextList(std::string_view key, std::size_t min_items, std::size_t max_items,
+                                            std::size_t max_bytes, TextRule rule) const {
   std::vector<std::string> texts;
-  for (const toml::node& item : list) {
+  for (const toml::node& item : RequireList(*this, node_->Read(key), key, min_items, max_items, "texts")) {
     if (!item.is_string()) Fail(key, "must hold nothing but texts");
     CheckText(key, item.as_string()->get(), max_bytes, rule);
     texts.push_back(item.as_string()->get());
   }
   return texts;
+}
+
+std::vector<std::int64_t> Settings::IntegerList(std::string_view key, std::size_t min_items, std::size_t max_items,
+                                                std::int64_t low, std::int64_t high) const {
+  std::vector<std::int64_t> integers;
+  for (const toml::node& item : RequireList(*this, node_->Read(key), key, min_items, max_items, "integers")) {
+    const auto value = item.value_exact<std::int64_t>();
+    if (!value) Fail(key, "must hold nothing but integers");
+    if (*value < low || *value > high) {
+      Fail(key, "holds " + std::to_string(*value) + ", outside " + std::to_string(low) + " to " + std::to_string(high));
+    }
+    integers.push_back(*value);
+  }
+  return integers;
 }
 
 Settings Settings::Table(std::string_view key) const {

@@ -69,6 +69,9 @@ class Settings {
   // `min_items` to `max_items` texts, each as above.
   [[nodiscard]] std::vector<std::string> TextList(std::string_view key, std::size_t min_items, std::size_t max_items,
                                                   std::size_t max_bytes, TextRule rule = {}) const;
+  // `min_items` to `max_items` integers, each of `low` to `high`.
+  [[nodiscard]] std::vector<std::int64_t> IntegerList(std::string_view key, std::size_t min_items,
+                                                      std::size_t max_items, std::int64_t low, std::int64_t high) const;
 
   // [key]
   [[nodiscard]] Settings Table(std::string_view key) const;

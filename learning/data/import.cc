@@ -28,6 +28,18 @@ struct Candidate {
   bool from_manifest = false;  // Then width, height and digest are claims to be checked.
 };
 
+// The last part of a path.
+std::string NameOf(const std::string& file) {
+  const std::size_t slash = file.rfind('/');
+  return slash == std::string::npos ? file : file.substr(slash + 1);
+}
+
+// The folder that a file lies in, without those above it; empty for a file at the root.
+std::string FolderOf(const std::string& file) {
+  const std::size_t slash = file.rfind('/');
+  return slash == std::string::npos ? std::string() : NameOf(file.substr(0, slash));
+}
+
 // Labels shown in the error about unknown ones.
 constexpr std::size_t kMaxUnknownShown = 20;
 
@@ -68,6 +80,7 @@ class Importer {
   void Offer(Candidate candidate) {
     PictureEntry& entry = candidate.entry;
     if (const auto reason = CheckPicturePath(entry.file)) return Skip(entry.file, *reason);
+    if (labels_.LeavesOut(NameOf(entry.file))) return Skip(entry.file, SkipReason::kLeftOut);
     const LabelMeaning meaning = labels_.Find(entry.label);
     if (meaning.verdict == LabelVerdict::kDropped) return Skip(entry.file, SkipReason::kDroppedLabel, entry.label);
     if (meaning.verdict == LabelVerdict::kUnknown) {
@@ -129,6 +142,16 @@ class Importer {
 
   [[nodiscard]] DatasetIndex& index() { return result_.index; }
 
+  // Names the kept pictures whose folder speaks of another class than their file name.
+  void ReportMisplaced() {
+    for (const PictureEntry& picture : result_.index.pictures) {
+      const std::string folder = FolderOf(picture.file);
+      if (!folder.empty() && labels_.IsMisplaced(folder, picture.label)) {
+        result_.report.Misplace(picture.file, folder, picture.label);
+      }
+    }
+  }
+
   [[nodiscard]] Import Finish() {
     result_.report.Summarise(result_.index);
     if (result_.index.pictures.empty()) {
@@ -177,12 +200,12 @@ std::string ValueOf(const std::map<std::string, std::string>& table, const std::
 
 // The label that a path carries, or nothing.
 std::optional<std::string> LabelOf(const std::string& file, LabelRule rule) {
-  const std::size_t slash = rule == LabelRule::kFolder ? file.find('/') : file.rfind('/');
   if (rule == LabelRule::kFolder) {
+    const std::size_t slash = file.find('/');
     if (slash == std::string::npos) return std::nullopt;
     return file.substr(0, slash);
   }
-  const std::string name = slash == std::string::npos ? file : file.substr(slash + 1);
+  const std::string name = NameOf(file);
   const std::size_t underscore = name.find('_');
   if (underscore == std::string::npos || underscore == 0) return std::nullopt;
   return name.substr(0, underscore);
@@ -224,13 +247,14 @@ Import ImportTree(FileSystem& files, const Path& folder, const std::string& doma
                   const TreeSettings& settings, const ImportProgress& progress) {
   Importer importer(files, folder, domain, labels);
   const auto patients = importer.FileTable(kPatientsFile, "patient");
+  const LabelRule rule = settings.label_rule.value_or(labels.label_rule());
   for (std::string& file : importer.folder().ListFiles()) {
     if (file == kPatientsFile) continue;
     if (const auto reason = CheckPicturePath(file)) {
       importer.Skip(file, *reason);
       continue;
     }
-    const auto label = LabelOf(file, settings.label_rule);
+    const auto label = LabelOf(file, rule);
     if (!label) {
       importer.Skip(file, SkipReason::kNoClass);
       continue;
@@ -244,6 +268,7 @@ Import ImportTree(FileSystem& files, const Path& folder, const std::string& doma
   importer.RefuseUnknownLabels();
   importer.CheckAll(progress);
   importer.Deduplicate();
+  if (rule == LabelRule::kFilePrefix) importer.ReportMisplaced();
   DatasetIndex& index = importer.index();
   const std::vector<bool> test =
       HoldOut(index.pictures, index.classes.size(), settings.test_percent, settings.split_seed);

@@ -6,8 +6,9 @@
 // (a) A domain with a manifest: `manifest.csv` (file, class_original, class_common, split, width, height, sha256) and,
 // if
 //     present, `sources.csv` (file, ..., group). The label is class_common; the manifest's split is kept.
-// (b) A tree with one folder a class. The label is the first folder below the root, or the file name up to its first
-//     '_' (published sets of Barcelona and Munich put the finer class there). The split is HoldOut of split_rule.h.
+// (b) A tree of folders. The label is the first folder below the root, or the file name up to its first '_' (published
+//     sets of Barcelona and Munich put the finer class there), as the label map says (label_map.h, class_from). A file
+//     whose folder speaks of another class than its name is kept and reported. The split is HoldOut of split_rule.h.
 //
 // In both, an optional `patients.csv` (file, patient) names patients; a split made here keeps them whole.
 //
@@ -24,6 +25,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "common/file_system.h"
@@ -35,8 +37,6 @@ namespace hemafed::learning {
 
 inline constexpr unsigned kDefaultTestPercent = 20;
 
-enum class LabelRule : std::uint8_t { kFolder, kFilePrefix };
-
 // Called after each file with files done and files in all; returns false to stop.
 using ImportProgress = std::function<bool(std::uint64_t done, std::uint64_t total)>;
 
@@ -46,7 +46,7 @@ struct Import {
 };
 
 struct TreeSettings {
-  LabelRule label_rule = LabelRule::kFolder;
+  std::optional<LabelRule> label_rule;  // instead of the label map's
   unsigned test_percent = kDefaultTestPercent;
   std::uint64_t split_seed = 0;
 };

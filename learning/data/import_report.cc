@@ -15,11 +15,28 @@ namespace {
 
 // Names of left-out files that the text shows for one reason; the JSON has more.
 constexpr std::size_t kNamesInText = 10;
+constexpr std::size_t kSizesInText = 8;
 // Labels counted one by one; a tree with more folders than this is no tree of classes.
 constexpr std::size_t kMaxDroppedLabels = 1024;
 
 bool IsAboutLabel(SkipReason reason) {
   return reason == SkipReason::kDroppedLabel || reason == SkipReason::kUnknownLabel;
+}
+
+using Sizes = std::map<std::pair<std::uint32_t, std::uint32_t>, std::uint64_t>;
+
+// " 360x363 (500), 366x369 (2)", the most frequent sizes first.
+std::string SizesInText(const Sizes& sizes) {
+  std::vector<std::pair<Sizes::key_type, std::uint64_t>> order(sizes.begin(), sizes.end());
+  std::stable_sort(order.begin(), order.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
+  std::string text;
+  for (std::size_t i = 0; i < order.size() && i < kSizesInText; ++i) {
+    const auto& [size, count] = order[i];
+    text += (i == 0 ? " " : ", ") + std::to_string(size.first) + "x" + std::to_string(size.second) + " (" +
+            std::to_string(count) + ")";
+  }
+  if (order.size() > kSizesInText) text += " and " + std::to_string(order.size() - kSizesInText) + " other sizes";
+  return text;
 }
 
 std::uint64_t Sum(const std::vector<std::uint64_t>& counts) {
@@ -39,11 +56,19 @@ void ImportReport::Skip(const std::string& file, SkipReason reason, const std::s
   if (skipped_.size() < kMaxSkippedNamed) skipped_.push_back({Printable(file), reason, Printable(detail)});
 }
 
+void ImportReport::Misplace(const std::string& file, const std::string& folder, const std::string& label) {
+  ++misplaced_;
+  if (misplaced_files_.size() == kMaxSkippedNamed) return;
+  misplaced_files_.push_back(Printable(file + " (in '" + folder + "', named " + label + ")"));
+}
+
 void ImportReport::Summarise(const DatasetIndex& index) {
   domain_ = index.domain;
   classes_ = index.classes;
   train_ = index.CountsPerClass(Split::kTrain);
   test_ = index.CountsPerClass(Split::kTest);
+  sizes_.clear();
+  for (const PictureEntry& picture : index.pictures) ++sizes_[{picture.width, picture.height}];
 }
 
 std::uint64_t ImportReport::SkippedInAll() const {
@@ -64,6 +89,18 @@ std::string ImportReport::ToText() const {
   row("class", "train", "test");
   for (std::size_t c = 0; c < classes_.size(); ++c) row(classes_[c], train_[c], test_[c]);
   row("all", Sum(train_), Sum(test_));
+  std::string empty;
+  for (std::size_t c = 0; c < classes_.size(); ++c) {
+    if (train_[c] + test_[c] == 0) empty += (empty.empty() ? " " : ", ") + classes_[c];
+  }
+  if (!empty.empty()) out << "without any picture:" << empty << "\n";
+  if (!sizes_.empty()) out << "sizes in pixels:" << SizesInText(sizes_) << "\n";
+  if (misplaced_ > 0) {
+    out << misplaced_ << " pictures lie in a folder of another class; their names decide:\n";
+    const std::size_t shown = std::min(kNamesInText, misplaced_files_.size());
+    for (std::size_t i = 0; i < shown; ++i) out << "           " << misplaced_files_[i] << "\n";
+    if (shown < misplaced_) out << "           and " << misplaced_ - shown << " more\n";
+  }
   if (SkippedInAll() == 0) {
     out << "no file was left out\n";
     return out.str();
@@ -95,7 +132,13 @@ nlohmann::json ImportReport::ToJson() const {
                            {"classes", nlohmann::json::array()},
                            {"skipped", nlohmann::json::object()},
                            {"skipped_labels", dropped_labels_},
-                           {"skipped_files", nlohmann::json::array()}};
+                           {"skipped_files", nlohmann::json::array()},
+                           {"misplaced", misplaced_},
+                           {"misplaced_files", misplaced_files_},
+                           {"sizes", nlohmann::json::array()}};
+  for (const auto& [size, count] : sizes_) {
+    report["sizes"].push_back({{"width", size.first}, {"height", size.second}, {"pictures", count}});
+  }
   for (std::size_t c = 0; c < classes_.size(); ++c) {
     report["classes"].push_back({{"class", classes_[c]}, {"train", train_[c]}, {"test", test_[c]}});
   }

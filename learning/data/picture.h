@@ -4,8 +4,8 @@
 // One picture file into pixels: header check (picture_header.h), then OpenCV's decoder, then RGB.
 //
 // Pixels are 8-bit RGB, rows from top to bottom (CV_8UC3 with the channels in RGB order, not OpenCV's BGR); alpha is
-// dropped, grey is repeated in all three channels, 16-bit samples keep their upper byte. Orientation tags are ignored:
-// a cell has no upper side, and a picture's size is that of its header.
+// dropped, grey is repeated in all three channels, 16-bit samples are scaled to 8 bits (within one level of v / 257).
+// Orientation tags are ignored: a cell has no upper side, and a picture's size is that of its header.
 //
 // Thread-safety: free functions without state.
 #pragma once

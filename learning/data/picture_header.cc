@@ -108,6 +108,12 @@ Probe ReadJpeg(ByteView file) {
       const auto width = in.U16(*code_at + 6);
       if (*length < 8 || !height || !width) return SkipReason::kUndecodable;
       if (*height == 0) return SkipReason::kUnsupported;  // Told only after the first scan (DNL).
+      // Four components are inks (CMYK, YCCK): which colours they mean depends on a printer's profile.
+      constexpr std::uint8_t kBitsPerSample = 8;
+      constexpr std::uint8_t kMostComponents = 3;
+      const std::uint8_t precision = file[*code_at + 3];
+      const std::uint8_t components = file[*code_at + 8];
+      if (precision != kBitsPerSample || components > kMostComponents) return SkipReason::kUnsupported;
       header = Checked(PictureFormat::kJpeg, *width, *height);
       if (std::holds_alternative<SkipReason>(*header)) return *header;
     }
@@ -200,6 +206,8 @@ Probe ReadTiff(ByteView file) {
   const Reader in(file, /*big_endian=*/file[0] == 'M');
   constexpr std::uint32_t kImageWidth = 256;
   constexpr std::uint32_t kImageLength = 257;
+  constexpr std::uint32_t kBitsPerSample = 258;
+  constexpr std::uint32_t kPhotometric = 262;
   constexpr std::uint32_t kStripOffsets = 273;
   constexpr std::uint32_t kStripByteCounts = 279;
   const auto directory_at = in.U32(4);
@@ -217,6 +225,21 @@ Probe ReadTiff(ByteView file) {
   Probe header = Checked(PictureFormat::kTiff, *width, *height);
   if (std::holds_alternative<SkipReason>(header)) return header;
   if (!offsets || !counts) return SkipReason::kUnsupported;  // Tiles: slide scanners' pyramids, not single cells.
+  // Grey, RGB, palette, YCbCr. Left out are inks (CMYK, 5), Lab and the logarithmic encodings of high dynamic range.
+  constexpr std::array<std::uint32_t, 5> kColours = {0, 1, 2, 3, 6};
+  const auto photometric = directory.Find(kPhotometric);
+  const auto colours = photometric ? directory.Value(*photometric) : std::nullopt;
+  if (!colours || std::find(kColours.begin(), kColours.end(), *colours) == kColours.end()) {
+    return SkipReason::kUnsupported;
+  }
+  // Without this entry a sample has one bit: a drawing, not a photograph. 32 bits are floating-point measurements.
+  const auto bits = directory.Find(kBitsPerSample);
+  constexpr std::uint32_t kMostSamples = 4;  // RGBA
+  if (!bits || directory.Count(*bits) > kMostSamples) return SkipReason::kUnsupported;
+  for (std::uint32_t i = 0; i < directory.Count(*bits); ++i) {
+    const auto depth = directory.Value(*bits, i);
+    if (depth != 8u && depth != 16u) return SkipReason::kUnsupported;
+  }
   const std::uint32_t strips = directory.Count(*offsets);
   if (strips == 0 || strips > *height || strips != directory.Count(*counts)) return SkipReason::kUndecodable;
   for (std::uint32_t i = 0; i < strips; ++i) {

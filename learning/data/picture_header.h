@@ -8,6 +8,9 @@
 // Formats: PNG (W3C PNG, sections 5 and 11.2.2), JPEG (ITU-T T.81, annex B), BMP (BITMAPINFOHEADER, uncompressed),
 // TIFF 6.0 (section 2, classic only).
 //
+// Refused as kUnsupported, because their colours or values would be guessed: CMYK in JPEG and TIFF, JPEG of 12 bits,
+// TIFF with samples of other than 8 or 16 bits.
+//
 // A file that ends early is recognised here, since decoders fill the missing part with grey and call it a success:
 // PNG without IEND, JPEG without EOI, BMP shorter than its rows, TIFF whose directory or strips lie beyond the end.
 //

@@ -17,6 +17,7 @@ Words WordsOf(SkipReason reason) noexcept {
     case SkipReason::kBadName: return {"bad_name", "unusable name (control characters, not UTF-8, or too long)"};
     case SkipReason::kNoClass: return {"no_class", "outside every class folder"};
     case SkipReason::kDroppedLabel: return {"dropped_label", "label left out by the label map"};
+    case SkipReason::kLeftOut: return {"left_out", "name left out by the label map"};
     case SkipReason::kUnknownLabel: return {"unknown_label", "label not in the label map"};
     case SkipReason::kMissing: return {"missing", "named in the manifest but not there"};
     case SkipReason::kUnreadable: return {"unreadable", "cannot be read"};

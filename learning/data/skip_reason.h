@@ -19,6 +19,7 @@ enum class SkipReason : std::uint8_t {
   kBadName,             // Control characters, not UTF-8, a backslash, or too long.
   kNoClass,             // Lies outside every class folder, or has no label in its name.
   kDroppedLabel,        // The label map leaves this label out on purpose.
+  kLeftOut,             // The label map leaves out files with this name on purpose.
   kUnknownLabel,        // The label map does not mention this label (and says that such files are skipped).
   kMissing,             // The manifest names a file that is not there.
   kUnreadable,          // The operating system refuses to read it.

@@ -35,13 +35,13 @@ Counts Shares(const Counts& sizes, unsigned percent) {
   return shares;
 }
 
+}  // namespace
+
 std::string UnitName(const PictureEntry& picture) {
   if (!picture.patient.empty()) return "patient " + picture.patient;
   if (!picture.group.empty()) return "group " + picture.group;
   return "picture " + picture.digest.Hex();
 }
-
-}  // namespace
 
 std::vector<bool> HoldOut(std::span<const PictureEntry> pictures, std::size_t classes, unsigned percent,
                           std::uint64_t seed) {
@@ -57,6 +57,7 @@ std::vector<bool> HoldOut(std::span<const PictureEntry> pictures, std::size_t cl
     units[UnitName(pictures[i])].push_back(i);
   }
   std::vector<std::pair<Digest, const std::vector<std::size_t>*>> order;
+  order.reserve(units.size());
   for (const auto& [name, members] : units) {
     order.emplace_back(Sha256().Update("hemafed split 1").Update(seed_bytes).Update(name).Finish(), &members);
   }
@@ -75,6 +76,19 @@ std::vector<bool> HoldOut(std::span<const PictureEntry> pictures, std::size_t cl
     for (const std::size_t i : *members) held_out[i] = true;
   }
   return held_out;
+}
+
+TrainingParts SplitTraining(const DatasetIndex& index, unsigned percent, std::uint64_t seed) {
+  const std::vector<std::uint32_t> positions = index.Positions(Split::kTrain);
+  std::vector<PictureEntry> pictures;
+  pictures.reserve(positions.size());
+  for (const std::uint32_t position : positions) pictures.push_back(index.pictures[position]);
+  const std::vector<bool> held_out = HoldOut(pictures, index.classes.size(), percent, seed);
+  TrainingParts parts;
+  for (std::size_t i = 0; i < positions.size(); ++i) {
+    (held_out[i] ? parts.validation : parts.train).push_back(positions[i]);
+  }
+  return parts;
 }
 
 }  // namespace hemafed::learning

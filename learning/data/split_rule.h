@@ -14,11 +14,12 @@
 // unit is a patient, else a group, else one picture, and stays whole. Where every unit is one picture the shares are
 // met exactly.
 //
-// Thread-safety: free function without state.
+// Thread-safety: free functions without state.
 #pragma once
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "learning/data/dataset_index.h"
@@ -28,5 +29,19 @@ namespace hemafed::learning {
 // held_out[i] for each picture. 1 <= percent <= 99. Class indices are below `classes`.
 [[nodiscard]] std::vector<bool> HoldOut(std::span<const PictureEntry> pictures, std::size_t classes, unsigned percent,
                                         std::uint64_t seed);
+
+// What a picture is kept together with: "patient <name>", else "group <name>", else "picture <digest>".
+[[nodiscard]] std::string UnitName(const PictureEntry& picture);
+
+inline constexpr unsigned kValidationPercent = 20;
+
+// The training pictures of an index in two parts, as positions in the index, ascending. Every choice (method, rule,
+// budget, learning rate) is made on `validation`; test pictures are scored once for each published table (design 11.2).
+struct TrainingParts {
+  std::vector<std::uint32_t> train;
+  std::vector<std::uint32_t> validation;
+};
+[[nodiscard]] TrainingParts SplitTraining(const DatasetIndex& index, unsigned percent = kValidationPercent,
+                                          std::uint64_t seed = 0);
 
 }  // namespace hemafed::learning

@@ -30,8 +30,8 @@ std::vector<std::int64_t> LabelsOf(const DatasetIndex& index, std::span<const st
 
 TileBatches::TileBatches(TileCache cache, const DatasetIndex& index, std::span<const std::uint32_t> positions,
                          std::span<const std::string> plan_classes, const AugmentationPlan& augmentation,
-                         const PixelScale& normalisation)
-    : cache_(std::move(cache)), augmentation_(augmentation), normalisation_(normalisation) {
+                         const PixelScale& normalisation, TileThreads threads)
+    : cache_(std::move(cache)), augmentation_(augmentation), normalisation_(normalisation), threads_(threads) {
   if (cache_.size() != index.pictures.size()) {
     throw Error(ErrorCode::kInvalidInput, cache_.path().string() + " holds the tiles of another index");
   }
@@ -60,7 +60,7 @@ Batch TileBatches::Get(std::span<const std::uint32_t> indices, const std::option
     cache_.Read(entry.position, std::span(tiles).subspan(k * tile_bytes, tile_bytes));
   }
   auto* const images = batch.images.data_ptr<float>();
-  at::parallel_for(0, count, 1, [&](std::int64_t begin, std::int64_t end) {
+  const auto augment = [&](std::int64_t begin, std::int64_t end) {
     for (auto k = static_cast<std::size_t>(begin); k < static_cast<std::size_t>(end); ++k) {
       const Variant variant = augmentation ? DrawVariant(augmentation_, augmentation->seed, augmentation->step,
                                                          static_cast<std::uint32_t>(k))
@@ -68,7 +68,12 @@ Batch TileBatches::Get(std::span<const std::uint32_t> indices, const std::option
       ApplyVariant(std::span(tiles).subspan(k * tile_bytes, tile_bytes), cache_.shape().side, variant, normalisation_,
                    {images + k * tile_bytes, tile_bytes});
     }
-  });
+  };
+  if (threads_ == TileThreads::kLibTorch) {
+    at::parallel_for(0, count, 1, augment);
+  } else {
+    augment(0, count);
+  }
   return batch;
 }
 

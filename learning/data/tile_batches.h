@@ -6,12 +6,12 @@
 //
 // A source is a list of positions of one index, for example its training pictures or a site's exemplars. Labels are
 // those of the plan: the index's class names are looked up among the plan's classes, in whatever order each has them.
-// Tiles of one batch are augmented on as many threads as LibTorch uses inside operations; each tile is computed by one
-// thread from its own words, so the bits do not depend on how many there are.
+// Tiles of one batch are augmented on as many threads as LibTorch uses inside operations, or by the caller alone; each
+// tile is computed by one thread from its own words, so the bits do not depend on how many there are.
 //
 // Memory: the tiles and the tensor of one batch. Errors: Error(kInvalidInput) a class of the index is not in the plan,
 // positions out of range or not ascending; kCorrupt from the cache.
-// Thread-safety: one thread at a time.
+// Thread-safety: any thread, also several at once (prefetch_batches.h).
 #pragma once
 
 #include <cstdint>
@@ -28,12 +28,18 @@
 
 namespace hemafed::learning {
 
+// Who augments the tiles of a batch.
+enum class TileThreads : std::uint8_t {
+  kLibTorch,  // LibTorch's threads, the caller among them: for a caller that waits for the batch.
+  kCaller,    // The calling thread: for loaders that work beside training.
+};
+
 class TileBatches final : public BatchSource {
  public:
   // `positions` are ascending positions of `index`, which the cache was built from. `plan_classes` fixes the labels.
   TileBatches(TileCache cache, const DatasetIndex& index, std::span<const std::uint32_t> positions,
               std::span<const std::string> plan_classes, const AugmentationPlan& augmentation,
-              const PixelScale& normalisation = {});
+              const PixelScale& normalisation = {}, TileThreads threads = TileThreads::kLibTorch);
 
   [[nodiscard]] std::size_t Size() const override { return entries_.size(); }
   [[nodiscard]] std::int64_t Label(std::size_t index) const override { return entries_.at(index).label; }
@@ -52,6 +58,7 @@ class TileBatches final : public BatchSource {
   std::vector<Entry> entries_;
   AugmentationPlan augmentation_;
   PixelScale normalisation_;
+  TileThreads threads_;
 };
 
 }  // namespace hemafed::learning

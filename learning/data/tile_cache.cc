@@ -37,11 +37,11 @@ Header MakeHeader(const TileShape& shape, std::uint32_t count, const Digest& ind
 }
 
 // The file if it is whole and starts with `header`; nothing if it must be made.
-std::shared_ptr<const ReadableFile> OpenIfIntact(FileSystem& files, const Path& path, const Header& header,
+std::unique_ptr<const ReadableFile> OpenIfIntact(FileSystem& files, const Path& path, const Header& header,
                                                  std::uint64_t payload) {
   const auto size = files.SizeOf(path);
   if (!size || *size != kHeaderBytes + payload + kDigestBytes) return nullptr;
-  std::shared_ptr<const ReadableFile> file = files.OpenForRead(path);
+  std::unique_ptr<const ReadableFile> file = files.OpenForRead(path);
   Header found{};
   if (file->ReadAt(0, found) != found.size() || found != header) return nullptr;
   Sha256 hash;
@@ -136,17 +136,20 @@ TileCache TileCache::OpenOrBuild(FileSystem& files, const Path& pictures_folder,
                                 "-" + std::to_string(shape.crop) + ".tiles");
   const Header header = MakeHeader(shape, cache.count_, digest);
   const std::uint64_t payload = std::uint64_t{cache.count_} * shape.Bytes();
-  cache.file_ = OpenIfIntact(files, cache.path_, header, payload);
-  cache.was_ready_ = cache.file_ != nullptr;
+  auto file = OpenIfIntact(files, cache.path_, header, payload);
+  cache.was_ready_ = file != nullptr;
   if (!cache.was_ready_) {
     files.CreateFolders(cache_folder);
     Build(files, PictureFolder(files, pictures_folder), index, shape, header, cache.path_, progress);
-    cache.file_ = OpenIfIntact(files, cache.path_, header, payload);
-    if (cache.file_ == nullptr) {
+    file = OpenIfIntact(files, cache.path_, header, payload);
+    if (file == nullptr) {
       throw Error(ErrorCode::kCorrupt,
                   cache.path_.string() + " was written and reads back differently; check that disk");
     }
   }
+  const auto shared = std::make_shared<SharedFile>();
+  shared->file = std::move(file);
+  cache.file_ = shared;
   return cache;
 }
 
@@ -155,7 +158,8 @@ void TileCache::Read(std::uint32_t position, std::span<std::uint8_t> out) const 
     throw Error(ErrorCode::kInternal, "tile " + std::to_string(position) + " of " + path_.string() + " does not exist");
   }
   const std::uint64_t at = kHeaderBytes + std::uint64_t{position} * shape_.Bytes();
-  if (file_->ReadAt(at, out) != out.size()) {
+  const std::lock_guard lock(file_->mutex);
+  if (file_->file->ReadAt(at, out) != out.size()) {
     throw Error(ErrorCode::kCorrupt, path_.string() + " became shorter while it was in use; start again");
   }
 }

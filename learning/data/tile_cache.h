@@ -26,11 +26,13 @@
 //
 // Errors: Error(kConflict) a picture is not what the index says (changed or moved since the import): import again;
 // kNoSpace; kInterrupted when `progress` asks to stop, and then nothing is left but a ".tmp" file.
-// Thread-safety: one thread at a time.
+// Thread-safety: Read() may be called from any thread, also several at once and through copies, which share the file;
+// the rest belongs to one thread.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <opencv2/core/mat.hpp>
 #include <span>
 
@@ -71,13 +73,19 @@ class TileCache {
   void Read(std::uint32_t position, std::span<std::uint8_t> out) const;
 
  private:
+  // A file object belongs to one thread at a time (common/file_system.h); a read is a copy from the system's memory.
+  struct SharedFile {
+    std::unique_ptr<const ReadableFile> file;
+    mutable std::mutex mutex;
+  };
+
   TileCache() = default;
 
   Path path_;
   TileShape shape_;
   std::uint32_t count_ = 0;
   bool was_ready_ = false;
-  std::shared_ptr<const ReadableFile> file_;
+  std::shared_ptr<const SharedFile> file_;
 };
 
 }  // namespace hemafed::learning

@@ -9,16 +9,21 @@
 //                     3,371,008 parameters and 1280 features; with a head of 1000 classes 4,652,008.
 // small_cnn           four 3x3 convolutions (32, 64, 96, 128 channels; the first three with stride 2), each weight
 //                     standardised, then group norm and ReLU; 185,824 parameters and 128 features. For quick runs.
+// resnet18, resnet50, resnext50_32x4d
+//                     residual networks as torchvision has them (resnet_plan.h); 512, 2048 and 2048 features.
 //
 // Tensor names. A convolution is "<place>.conv.weight" [out, in / groups, k, k] without bias; its normalisation is
-// "<place>.norm.weight" and ".bias" [out], under batch_frozen also ".running_mean" and ".running_var" [out]. Places:
-// stem, blocks.NN.expand | depthwise | project (NN = 00..15; block 00 has no expand), last; stage1..stage4. The head is
-// "head.weight" [C, d] and "head.bias" [C] (codec/head_growth.h); a file without the two is a model that knows no class
-// yet (C = 0). Canonical order is ascending byte order of the names. All tensors are float32.
+// "<place>.norm.weight" and ".bias" [out], with batch statistics also ".running_mean" and ".running_var" [out]. Places:
+// stem, blocks.NN.expand | depthwise | project (NN = 00..15; block 00 has no expand), last; stage1..stage4. The
+// residual networks have torchvision's names (conv1.weight, bn1.weight, layer1.0.conv1.weight,
+// layer1.0.downsample.1.bias, ..), whatever the normalisation. The head is "head.weight" [C, d] and "head.bias" [C]
+// everywhere (codec/head_growth.h); a file without the two is a model that knows no class yet (C = 0). Canonical order
+// is ascending byte order of the names. All tensors are float32.
 //
 // Thread-safety: free functions without state.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -28,12 +33,28 @@
 
 namespace hemafed::learning {
 
-enum class Architecture : std::uint8_t { kEfficientNetLite0, kSmallCnn };
+enum class Architecture : std::uint8_t { kEfficientNetLite0, kSmallCnn, kResNet18, kResNet50, kResNeXt50 };
+inline constexpr std::array kArchitectures = {Architecture::kEfficientNetLite0, Architecture::kSmallCnn,
+                                              Architecture::kResNet18, Architecture::kResNet50,
+                                              Architecture::kResNeXt50};
 
-// How activations are normalised (design 4.6).
+// How activations are normalised (design 4.6); every architecture takes every one.
+//   batch         batch norm (Ioffe, Szegedy, ICML 2015): while the model trains with the statistics of the batch at
+//                 hand, which the running statistics follow with momentum 0.1 (population variance for the output, the
+//                 unbiased one for the running variance, as LibTorch does it); otherwise with the running ones.
 //   batch_frozen  batch norm with the statistics of the imported file in training and evaluation alike, never updated.
+//   batch_local   computed as batch; the running statistics stay with the hospital that made them.
+//   group         group norm (Wu, He, ECCV 2018), 8 channels a group.
 //   group_ws      group norm, 8 channels a group, after convolutions with standardised weights.
-enum class Normalisation : std::uint8_t { kBatchFrozen, kGroupWs };
+enum class Normalisation : std::uint8_t { kBatchFrozen, kGroupWs, kBatch, kBatchLocal, kGroup };
+inline constexpr std::array kNormalisations = {Normalisation::kBatch, Normalisation::kBatchFrozen,
+                                               Normalisation::kBatchLocal, Normalisation::kGroup,
+                                               Normalisation::kGroupWs};
+
+// Whether a model normalised so has running statistics among its tensors.
+[[nodiscard]] bool HasRunningStatistics(Normalisation normalisation);
+// Whether a training step normalises by the statistics of its own batch.
+[[nodiscard]] bool UsesBatchStatistics(Normalisation normalisation);
 
 [[nodiscard]] std::string_view ArchitectureName(Architecture architecture);
 [[nodiscard]] std::string_view NormalisationName(Normalisation normalisation);
@@ -41,11 +62,16 @@ enum class Normalisation : std::uint8_t { kBatchFrozen, kGroupWs };
 [[nodiscard]] Architecture ArchitectureFromName(std::string_view name);
 [[nodiscard]] Normalisation NormalisationFromName(std::string_view name);
 
-// The one normalisation that works with the weights we have for this architecture: batch_frozen with imported ones,
-// group_ws with random ones. Measured: Lite0 whose norm is swapped for group norm falls from 0.82 to 0.20-0.34.
+// What a model has whose file or maker does not say: group_ws for small_cnn, which starts from random weights,
+// batch_frozen for the others, which start from imported ones.
 [[nodiscard]] Normalisation NormalisationOf(Architecture architecture);
-// Throws Error(kInvalidInput) for any other pair.
-void RequirePair(Architecture architecture, Normalisation normalisation);
+
+// Where a model's first weights come from.
+enum class WeightOrigin : std::uint8_t { kImported, kRandom };
+// The rule for plans (design 4.6): the batch normalisations carry on with the statistics of imported weights, the group
+// normalisations need none and learn from random weights. Measured: Lite0 whose norm is swapped for group norm falls
+// from 0.82 to 0.20-0.34. Throws Error(kInvalidInput) for any other pair; studies need not ask.
+void RequirePair(Normalisation normalisation, WeightOrigin origin);
 
 enum class TensorRole : std::uint8_t {
   kWeight,  // of a convolution
@@ -63,7 +89,9 @@ struct TensorSpec {
 // Number of features d that the trunk hands to the head.
 [[nodiscard]] std::int64_t FeatureWidth(Architecture architecture);
 // Every tensor of a model with `classes` classes (0: no head), in canonical order. Throws Error(kInvalidInput) if
-// `classes` is outside 0..kMaxHeadClasses.
+// `classes` is outside 0..kMaxHeadClasses. Without a third argument: NormalisationOf(architecture).
+[[nodiscard]] std::vector<TensorSpec> TensorsOf(Architecture architecture, std::int64_t classes,
+                                                Normalisation normalisation);
 [[nodiscard]] std::vector<TensorSpec> TensorsOf(Architecture architecture, std::int64_t classes);
 
 // The plan of EfficientNet-Lite0: 16 inverted residual blocks, input to output.

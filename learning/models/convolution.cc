@@ -42,11 +42,11 @@ void ForEachPicture(std::int64_t pictures, const Work& work) {
   });
 }
 
-// Depthwise convolution with ReLU6 as one differentiable step; the clamp costs no pass of its own.
-class DepthwiseRelu6 : public torch::autograd::Function<DepthwiseRelu6> {
+// Depthwise convolution as one differentiable step, with ReLU6 where asked: the clamp costs no pass of its own.
+class Depthwise : public torch::autograd::Function<Depthwise> {
  public:
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
-                            const at::Tensor& bias, std::int64_t stride) {
+                            const at::Tensor& bias, std::int64_t stride, bool relu6) {
     const auto kernel = static_cast<int>(weight.size(2));
     const DepthwiseShape shape = ShapeOf(x, kernel, static_cast<int>(stride));
     const at::Tensor pictures = ChannelsLast(x);
@@ -59,9 +59,9 @@ class DepthwiseRelu6 : public torch::autograd::Function<DepthwiseRelu6> {
     const float* b = shift.const_data_ptr<float>();
     float* out = y.mutable_data_ptr<float>();
     ForEachPicture(x.size(0), [&](std::int64_t n, std::vector<float>& scratch) {
-      DepthwiseForward(shape, in + n * InSize(shape), w, b, true, out + n * OutSize(shape), scratch);
+      DepthwiseForward(shape, in + n * InSize(shape), w, b, relu6, out + n * OutSize(shape), scratch);
     });
-    context->save_for_backward({pictures, by_place, y});
+    context->save_for_backward({pictures, by_place, relu6 ? y : at::Tensor()});
     context->saved_data["stride"] = stride;
     context->saved_data["kernel"] = std::int64_t{kernel};
     return y;
@@ -74,7 +74,8 @@ class DepthwiseRelu6 : public torch::autograd::Function<DepthwiseRelu6> {
     const auto kernel = static_cast<int>(context->saved_data["kernel"].toInt());
     const DepthwiseShape shape = ShapeOf(x, kernel, static_cast<int>(context->saved_data["stride"].toInt()));
     const std::int64_t pictures = x.size(0);
-    const at::Tensor dy = at::hardtanh_backward(ChannelsLast(gradients[0]), saved[2], 0.0, 6.0);
+    at::Tensor dy = ChannelsLast(gradients[0]);
+    if (saved[2].defined()) dy = at::hardtanh_backward(dy, saved[2], 0.0, 6.0);
     const float* out = dy.const_data_ptr<float>();
 
     at::Tensor dx;
@@ -107,7 +108,7 @@ class DepthwiseRelu6 : public torch::autograd::Function<DepthwiseRelu6> {
       dw = weight_shares[0].t().reshape({shape.channels, 1, kernel, kernel});
       dbias = bias_shares[0].clone();
     }
-    return {dx, dw, dbias, at::Tensor()};
+    return {dx, dw, dbias, at::Tensor(), at::Tensor()};
   }
 
  private:
@@ -115,15 +116,20 @@ class DepthwiseRelu6 : public torch::autograd::Function<DepthwiseRelu6> {
   static std::int64_t OutSize(const DepthwiseShape& s) { return s.out_height * s.out_width * s.channels; }
 };
 
-bool TakesOwnKernel(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, int stride,
-                    std::int64_t groups, Activation activation) {
-  return activation == Activation::kRelu6 && groups == x.size(1) && weight.size(0) == groups && bias.defined() &&
+bool TakesOwnKernel(const at::Tensor& x, const at::Tensor& weight, int stride, std::int64_t groups,
+                    Activation activation) {
+  return activation != Activation::kRelu && groups == x.size(1) && weight.size(0) == groups &&
          weight.size(2) == weight.size(3) && x.is_cpu() && x.scalar_type() == at::kFloat &&
-         weight.scalar_type() == at::kFloat && bias.scalar_type() == at::kFloat &&
-         DepthwiseSupported(ShapeOf(x, static_cast<int>(weight.size(2)), stride));
+         weight.scalar_type() == at::kFloat && DepthwiseSupported(ShapeOf(x, static_cast<int>(weight.size(2)), stride));
 }
 
 }  // namespace
+
+at::Tensor Activate(at::Tensor x, Activation activation) {
+  if (activation == Activation::kRelu) at::relu_(x);
+  if (activation == Activation::kRelu6) at::hardtanh_(x, 0.0, 6.0);
+  return x;
+}
 
 SamePadding SamePaddingOf(std::int64_t length, int kernel, int stride) {
   const std::int64_t out = (length + stride - 1) / stride;
@@ -133,8 +139,9 @@ SamePadding SamePaddingOf(std::int64_t length, int kernel, int stride) {
 
 at::Tensor ConvolveSame(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, int stride,
                         std::int64_t groups, Activation activation) {
-  if (TakesOwnKernel(x, weight, bias, stride, groups, activation)) {
-    return DepthwiseRelu6::apply(x, weight, bias, std::int64_t{stride});
+  if (TakesOwnKernel(x, weight, stride, groups, activation)) {
+    const at::Tensor shift = bias.defined() ? bias : at::zeros({groups}, weight.options());
+    return Depthwise::apply(x, weight, shift, std::int64_t{stride}, activation == Activation::kRelu6);
   }
   const SamePadding rows = SamePaddingOf(x.size(2), static_cast<int>(weight.size(2)), stride);
   const SamePadding columns = SamePaddingOf(x.size(3), static_cast<int>(weight.size(3)), stride);
@@ -143,8 +150,13 @@ at::Tensor ConvolveSame(const at::Tensor& x, const at::Tensor& weight, const at:
   const at::Tensor padded =
       even ? x : at::constant_pad_nd(x, {columns.before, columns.after, rows.before, rows.after}, 0);
   const std::vector<std::int64_t> padding = {even ? rows.before : 0, even ? columns.before : 0};
-  at::Tensor y = at::conv2d(padded, weight, bias, {stride, stride}, padding, {1, 1}, groups);
-  return activation == Activation::kRelu6 ? at::hardtanh_(y, 0.0, 6.0) : y;
+  return Activate(at::conv2d(padded, weight, bias, {stride, stride}, padding, {1, 1}, groups), activation);
+}
+
+at::Tensor ConvolveSymmetric(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, int stride,
+                             std::int64_t groups, Activation activation) {
+  const std::vector<std::int64_t> padding = {weight.size(2) / 2, weight.size(3) / 2};
+  return Activate(at::conv2d(x, weight, bias, {stride, stride}, padding, {1, 1}, groups), activation);
 }
 
 FoldedConvolution FoldBatchNorm(const at::Tensor& weight, const FrozenBatchNorm& norm, double epsilon) {

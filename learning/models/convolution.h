@@ -1,16 +1,20 @@
 // learning/models/convolution.h
 // SPDX-License-Identifier: Apache-2.0
 //
-// Convolutions as the models here need them: 'same' padding by the actual input size, optionally followed by ReLU6,
-// with normalisation folded into weight and bias. Differentiable in picture, weight and bias.
+// Convolutions as the models here need them: two kinds of padding, optionally followed by ReLU or ReLU6, with
+// normalisation folded into weight and bias. Differentiable in picture, weight and bias.
 //
 // 'Same' padding (TensorFlow's rule): along a side of length n with kernel k and stride s the output has
 // p = ceil(n / s) places, max((p - 1) s + k - n, 0) zeros are added, half of them (rounded down) before the first pixel
 // and the rest behind the last. With stride 2 on an even side there is one more behind than before.
 //
+// Symmetric padding: k / 2 (rounded down) zeros on every side; for the odd kernels here the output has the same size
+// as above, but with stride 2 on an even side its places lie one pixel further to the top left.
+//
 // Shapes: x [N, C, H, W], best in channels-last memory format; weight [out, C / groups, k, k]; bias [out] or undefined.
 //
-// float32 on the CPU takes the depthwise kernels of depthwise_kernel.h; any other type or device the library's.
+// Depthwise convolutions with 'same' padding of float32 on the CPU take the kernels of depthwise_kernel.h; any other
+// shape, type or device the library's.
 //
 // Thread-safety: free functions; LibTorch's own rules for concurrent use of one tensor apply.
 #pragma once
@@ -28,10 +32,14 @@ struct SamePadding {
 };
 [[nodiscard]] SamePadding SamePaddingOf(std::int64_t length, int kernel, int stride);
 
-enum class Activation : std::uint8_t { kNone, kRelu6 };
+enum class Activation : std::uint8_t { kNone, kRelu, kRelu6 };
+// In place; returns x.
+at::Tensor Activate(at::Tensor x, Activation activation);
 
 [[nodiscard]] at::Tensor ConvolveSame(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, int stride,
                                       std::int64_t groups, Activation activation);
+[[nodiscard]] at::Tensor ConvolveSymmetric(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                                           int stride, std::int64_t groups, Activation activation);
 
 // Batch norm with fixed statistics is y = scale * conv(x, w) + shift with scale = gamma / sqrt(var + eps) and
 // shift = beta - mean * scale, hence conv(x, w * scale) + shift: no pass over the activations. Gradients with respect

@@ -28,6 +28,21 @@ std::string RequireMetadata(const SafetensorsReader& reader, std::string_view ke
   return found->second;
 }
 
+// Architectures that had one normalisation only leave it unsaid.
+bool SaysNormalisation(Architecture architecture, Normalisation normalisation) {
+  const bool had_one_only = architecture == Architecture::kEfficientNetLite0 || architecture == Architecture::kSmallCnn;
+  return !had_one_only || normalisation != NormalisationOf(architecture);
+}
+
+// One way of saying it only, so that equal models have equal digests.
+Normalisation NormalisationIn(const SafetensorsReader& reader, Architecture architecture) {
+  if (!reader.metadata().contains(std::string(kNormalisationKey)) &&
+      !SaysNormalisation(architecture, NormalisationOf(architecture))) {
+    return NormalisationOf(architecture);
+  }
+  return NormalisationFromName(RequireMetadata(reader, kNormalisationKey));
+}
+
 std::int64_t ClassesIn(const SafetensorsReader& reader) {
   const TensorInfo* head = reader.Find(kHeadWeight);
   if (head == nullptr) return 0;
@@ -67,6 +82,19 @@ at::Tensor ReadTensor(const SafetensorsReader& reader, const TensorSpec& spec) {
   return value;
 }
 
+void FillKaimingUniform(at::Tensor& weight, std::uint64_t seed, std::uint32_t index) {
+  const auto fan_in = static_cast<double>(weight.numel() / weight.size(0));
+  const double bound = std::sqrt(6.0 / fan_in);
+  const auto elements = static_cast<std::uint32_t>(weight.numel());
+  float* out = weight.mutable_data_ptr<float>();
+  for (std::uint32_t first = 0; first < elements; first += 4) {
+    const PhiloxBlock words = Philox4x32(seed, {first / 4, index, 0, 0});
+    for (std::uint32_t i = 0; i < 4 && first + i < elements; ++i) {
+      out[first + i] = static_cast<float>(bound * (2.0 * ((words[i] >> 8) * 0x1p-24) - 1.0));
+    }
+  }
+}
+
 }  // namespace
 
 Classifier LoadModel(FileSystem& files, const Path& path) {
@@ -76,19 +104,25 @@ Classifier LoadModel(FileSystem& files, const Path& path) {
   if (RequireMetadata(reader, kFeatureWidthKey) != width) {
     Fail(reader.where() + ": metadata '" + std::string(kFeatureWidthKey) + "' is not " + width);
   }
-  const std::vector<TensorSpec> specs = TensorsOf(architecture, ClassesIn(reader));
+  const Normalisation normalisation = NormalisationIn(reader, architecture);
+  const std::vector<TensorSpec> specs = TensorsOf(architecture, ClassesIn(reader), normalisation);
   CheckLayout(reader, specs);
   std::vector<NamedTensor> tensors;
   for (const TensorSpec& spec : specs) tensors.push_back({spec.name, ReadTensor(reader, spec)});
-  return Classifier(architecture, std::move(tensors));
+  return Classifier(architecture, std::move(tensors), normalisation);
 }
 
 Digest SaveModel(FileSystem& files, const Path& path, const Classifier& model,
                  const std::map<std::string, std::string>& notes) {
   std::map<std::string, std::string> metadata = notes;
+  for (const std::string_view key : {kArchitectureKey, kFeatureWidthKey, kNormalisationKey}) {
+    if (notes.contains(std::string(key))) Fail("notes for " + path.string() + " set '" + std::string(key) + "'");
+  }
   metadata[std::string(kArchitectureKey)] = ArchitectureName(model.architecture());
   metadata[std::string(kFeatureWidthKey)] = std::to_string(model.feature_width());
-  if (metadata.size() != notes.size() + 2) Fail("notes for " + path.string() + " set the name or width of the model");
+  if (SaysNormalisation(model.architecture(), model.normalisation())) {
+    metadata[std::string(kNormalisationKey)] = NormalisationName(model.normalisation());
+  }
   std::vector<TensorInfo> infos;
   for (const NamedTensor& tensor : model.tensors()) {
     if (tensor.value.scalar_type() != at::kFloat) Fail("cannot write " + path.string() + ": the model is not float32");
@@ -107,33 +141,36 @@ Digest SaveModel(FileSystem& files, const Path& path, const Classifier& model,
 }
 
 Classifier InitialModel(Architecture architecture, std::uint64_t seed) {
-  if (architecture == Architecture::kEfficientNetLite0) {
-    Fail(
-        "efficientnet_lite0 does not learn from random weights with frozen batch norm; import its weights with "
-        "scripts/import_weights.py");
+  return InitialModel(architecture, seed, NormalisationOf(architecture));
+}
+
+Classifier InitialModel(Architecture architecture, std::uint64_t seed, Normalisation normalisation) {
+  if (normalisation == Normalisation::kBatchFrozen) {
+    Fail(std::string(ArchitectureName(architecture)) +
+         " does not learn from random weights with frozen batch norm; import its weights with "
+         "scripts/import_weights.py, or choose another normalisation (group_ws)");
   }
   std::vector<NamedTensor> tensors;
   std::uint32_t index = 0;
-  for (const TensorSpec& spec : TensorsOf(architecture, 0)) {
+  for (const TensorSpec& spec : TensorsOf(architecture, 0, normalisation)) {
     at::Tensor value = at::zeros(spec.shape, at::kFloat);
     if (spec.role == TensorRole::kAffine && spec.name.ends_with(".weight")) value.fill_(1.0);
-    if (spec.role == TensorRole::kWeight) {
-      const auto fan_in = static_cast<double>(value.numel() / value.size(0));
-      const double bound = std::sqrt(6.0 / fan_in);
-      float* out = value.mutable_data_ptr<float>();
-      for (std::uint32_t e = 0; e < static_cast<std::uint32_t>(value.numel()); ++e) {
-        const std::uint32_t word = Philox4x32(seed, {e / 4, index, 0, 0})[e % 4];
-        out[e] = static_cast<float>(bound * (2.0 * ((word >> 8) * 0x1p-24) - 1.0));
-      }
-    }
+    if (spec.name.ends_with(".running_var")) value.fill_(1.0);
+    if (spec.role == TensorRole::kWeight) FillKaimingUniform(value, seed, index);
     tensors.push_back({spec.name, std::move(value)});
-    ++index;
+    if (spec.role != TensorRole::kBuffer) ++index;
   }
-  return Classifier(architecture, std::move(tensors));
+  return Classifier(architecture, std::move(tensors), normalisation);
 }
 
 Digest WriteInitialModel(FileSystem& files, const Path& path, Architecture architecture, std::uint64_t seed) {
-  return SaveModel(files, path, InitialModel(architecture, seed), {{"hemafed.initial_seed", std::to_string(seed)}});
+  return WriteInitialModel(files, path, architecture, seed, NormalisationOf(architecture));
+}
+
+Digest WriteInitialModel(FileSystem& files, const Path& path, Architecture architecture, std::uint64_t seed,
+                         Normalisation normalisation) {
+  return SaveModel(files, path, InitialModel(architecture, seed, normalisation),
+                   {{"hemafed.initial_seed", std::to_string(seed)}});
 }
 
 }  // namespace hemafed::learning

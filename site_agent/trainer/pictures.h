@@ -1,11 +1,8 @@
 // site_agent/trainer/pictures.h
 // SPDX-License-Identifier: Apache-2.0
 //
-// A lab's pictures as the trainer uses them: imported once, decoded once into tiles of the plan's size, then handed to
-// the learning code by split or by exemplar list.
-//
-// Import and tiles are kept in the trainer's folder (<site>.index, tiles/) and made anew when the pictures' folder, the
-// label map or the plan's classes and size change.
+// A lab's pictures as the trainer uses them (learning/data/domain_pictures.h): handed to the learning code by split or
+// by exemplar list.
 //
 // Errors: kNotFound (no pictures folder), kInvalidInput (label map); bad pictures are counted and named, never fatal.
 // Thread-safety: one thread.
@@ -21,6 +18,7 @@
 #include "common/file_system.h"
 #include "learning/continual/batch_source.h"
 #include "learning/continual/exemplar_store.h"
+#include "learning/data/domain_pictures.h"
 
 namespace hemafed::trainer {
 
@@ -29,9 +27,6 @@ class Pictures {
   // `on_progress(done, total)` is called while pictures are read and decoded. All borrowed.
   Pictures(FileSystem& files, const SiteSettings& settings, const Path& state_folder, const Plan& plan,
            const std::function<void(std::uint64_t done, std::uint64_t total)>& on_progress);
-  ~Pictures();
-  Pictures(const Pictures&) = delete;
-  Pictures& operator=(const Pictures&) = delete;
 
   [[nodiscard]] std::unique_ptr<learning::BatchSource> Train() const;
   [[nodiscard]] std::unique_ptr<learning::BatchSource> Test() const;
@@ -42,8 +37,7 @@ class Pictures {
   [[nodiscard]] std::string Report() const;
 
  private:
-  struct State;
-  std::unique_ptr<State> state_;
+  learning::DomainPictures pictures_;
 };
 
 }  // namespace hemafed::trainer

@@ -36,6 +36,18 @@ constexpr TextRule kLowerCase{"lower-case letters", IsLowerCase};
 
 Settings Plan() { return Settings::Parse(kText, "plan.toml"); }
 
+TEST(Settings, ReadsListsOfIntegersWithinTheirLimits) {
+  const auto settings = Settings::Parse("seeds = [1, 2, 30]\nmixed = [1, 2.0]\none = 7\nempty = []\n", "study.toml");
+  EXPECT_EQ(settings.IntegerList("seeds", 1, 3, 0, 30), (std::vector<std::int64_t>{1, 2, 30}));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "holds 30, outside 0 to 29", (void)settings.IntegerList("seeds", 1, 3, 0, 29));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "has 3 items, outside 1 to 2",
+               (void)settings.IntegerList("seeds", 1, 2, 0, 99));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "nothing but integers", (void)settings.IntegerList("mixed", 1, 3, 0, 9));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "list of integers", (void)settings.IntegerList("one", 1, 3, 0, 9));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "has 0 items", (void)settings.IntegerList("empty", 1, 3, 0, 9));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "is missing", (void)settings.IntegerList("none", 1, 3, 0, 9));
+}
+
 TEST(Settings, GiveEveryKindOfValue) {
   const Settings plan = Plan();
   EXPECT_EQ(plan.Text("name", 20, kLowerCase), "three-labs");

@@ -8,9 +8,16 @@ set -euo pipefail
 BASE=docker.io/library/debian:bookworm-slim
 [ "$(id -u)" -eq 0 ] || { echo "prepare_podman: run as root" >&2; exit 1; }
 
+# Debian 12's own podman-compose joins a service without network to the default one as well, which podman refuses.
+COMPOSE=podman-compose==1.5.0
+VENV=build/containers/venv
+
+cd "$(dirname "$0")/../.."
 apt-get update -q
-apt-get install --no-install-recommends -q -y podman buildah runc podman-compose netavark aardvark-dns debootstrap \
-  uidmap fuse-overlayfs
+apt-get install --no-install-recommends -q -y podman buildah runc netavark aardvark-dns debootstrap \
+  uidmap fuse-overlayfs iptables python3-venv
+
+[ -x "$VENV/bin/podman-compose" ] || { python3 -m venv "$VENV" && "$VENV/bin/pip" install -q "$COMPOSE"; }
 
 # runc, because crun does not start on hybrid cgroups; limits that a process without CAP_SYS_RESOURCE may set.
 conf=/etc/containers/containers.conf
@@ -31,7 +38,8 @@ if ! podman image exists "$BASE"; then
   root=$(mktemp -d)
   trap 'rm -rf "$root"' EXIT
   debootstrap --variant=minbase bookworm "$root" "$mirror"
-  # As the machine gets its packages, so do the images.
+  # As the machine gets its packages, so do the images, and only so.
+  rm -f "$root/etc/apt/sources.list"
   for source in /etc/apt/sources.list /etc/apt/sources.list.d /etc/apt/apt.conf.d; do
     [ ! -e "$source" ] || cp -rL "$source" "$root/etc/apt/"
   done

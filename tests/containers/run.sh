@@ -9,8 +9,8 @@
 #   KEEP=1              leave containers and volumes as they are at the end
 #   LIMIT_S=3600        give up when the plan is not finished after this time
 #
-# Docker with its compose plugin is used where an engine runs, otherwise podman with podman-compose; on a machine with
-# neither, tests/containers/prepare_podman.sh makes the latter work.
+# Docker with its compose plugin is used where an engine runs, otherwise podman with podman-compose as
+# tests/containers/prepare_podman.sh installs them.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 LABS=(matek-19 int-20 acevedo-20)
@@ -21,17 +21,17 @@ export HEMAFED_TRUST=$PWD/$WORK/trust
 
 if docker info >/dev/null 2>&1; then
   ENGINE=docker COMPOSE=(docker compose)
-elif command -v podman >/dev/null && command -v podman-compose >/dev/null; then
-  ENGINE=podman COMPOSE=(podman-compose)
+elif command -v podman >/dev/null && [ -x "$WORK/venv/bin/podman-compose" ]; then
+  ENGINE=podman COMPOSE=("$WORK/venv/bin/podman-compose")
 else
-  echo "containers: neither a Docker engine nor podman with podman-compose; see tests/containers/prepare_podman.sh" >&2
+  echo "containers: neither a Docker engine nor what tests/containers/prepare_podman.sh installs" >&2
   exit 77  # ctest: skipped
 fi
 
 say() { printf 'containers: %s\n' "$*"; }
 die() { say "FAILED: $*" >&2; exit 1; }
 # One command in a container of its own, without a terminal; only its own output.
-run() { "${COMPOSE[@]}" --profile by-hand run --rm -T "$@" 2>>"$WORK/compose.log" </dev/null; }
+run() { "${COMPOSE[@]}" --profile by-hand run --no-deps --rm -T "$@" 2>>"$WORK/compose.log" </dev/null; }
 inside() { "${COMPOSE[@]}" exec -T "$@" 2>>"$WORK/compose.log" </dev/null; }
 wait_for() {  # wait_for SECONDS WHAT COMMAND...
   local limit=$1 what=$2 begin=$SECONDS; shift 2
@@ -63,7 +63,7 @@ run weights > /dev/null
 say "founding the consortium"
 KEY=(--operator-key /srv/operator/operator.pem)
 run operator init /srv/consortium --name demo --host coordinator --bind '*' "${KEY[@]}" > /dev/null
-"${COMPOSE[@]}" up -d coordinator >>"$WORK/compose.log" 2>&1
+"${COMPOSE[@]}" up -d --no-build coordinator >>"$WORK/compose.log" 2>&1
 
 fingerprint() { sed -n 's/.*fingerprint: \([^ ]*\).*/\1/p' "$WORK/$1-join.log" | tail -1 | tr -d '\r'; }
 shown() { [ -n "$(fingerprint "$1")" ]; }
@@ -83,7 +83,10 @@ done
 run operator add-weights /srv/consortium /srv/weights/small_cnn.safetensors > /dev/null
 run operator submit-plan /srv/consortium /usr/local/share/hemafed/plans/demo_synthetic.toml "${KEY[@]}"
 say "running the plan"
-"${COMPOSE[@]}" up -d >>"$WORK/compose.log" 2>&1
+# By name: not the services that are for running by hand, whatever the engine makes of profiles.
+SERVICES=()
+for lab in "${LABS[@]}"; do SERVICES+=("$lab-agent" "$lab-trainer"); done
+"${COMPOSE[@]}" up -d --no-build "${SERVICES[@]}" >>"$WORK/compose.log" 2>&1
 
 # --- the walls, while everything runs ---
 refused() {  # refused WHAT SERVICE COMMAND...

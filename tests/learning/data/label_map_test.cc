@@ -35,7 +35,7 @@ TEST(LabelMap, KeepsTheOrderOfClassesAndTellsDroppedFromUnknown) {
 }
 
 TEST(LabelMap, RefusesWhatIsAmbiguousOrMisspelt) {
-  const auto with = [](std::string from, const std::string& to) {
+  const auto with = [](const std::string& from, const std::string& to) {
     std::string text = kMap;
     text.replace(text.find(from), from.size(), to);
     return text;
@@ -48,6 +48,56 @@ TEST(LabelMap, RefusesWhatIsAmbiguousOrMisspelt) {
   EXPECT_ERROR(ErrorCode::kInvalidInput, "colour",
                (void)LabelMap::Parse(with("unknown =", "colour = 1\nunknown ="), "m"));
   EXPECT_ERROR(ErrorCode::kInvalidInput, "labels", (void)LabelMap::Parse(with("[\"BAS\"]", "[]"), "m"));
+}
+
+TEST(LabelMap, SaysHowTheFilesOfItsSetLie) {
+  const LabelMap plain = LabelMap::Parse(kMap, "two.toml");
+  EXPECT_EQ(plain.label_rule(), LabelRule::kFolder);
+  EXPECT_FALSE(plain.LeavesOut("BAS_aug.png"));
+  EXPECT_FALSE(plain.IsMisplaced("PMY", "BAS")) << "a map without folders compares nothing";
+  const LabelMap map = LabelMap::Parse(R"(class_from = "prefix"
+leave_out = ["_aug", ".tmp."]
+folder = [{name = "BAS", holds = ["BAS"]}, {name = "n", holds = ["neutrophil_banded", "none"]}]
+)" + std::string(kMap),
+                                       "two.toml");
+  EXPECT_EQ(map.label_rule(), LabelRule::kFilePrefix);
+  EXPECT_TRUE(map.LeavesOut("BAS_0001_aug3.jpg"));
+  EXPECT_TRUE(map.LeavesOut("a.tmp.png"));
+  EXPECT_FALSE(map.LeavesOut("BAS_0001.jpg"));
+  EXPECT_FALSE(map.IsMisplaced("BAS", "BAS"));
+  EXPECT_FALSE(map.IsMisplaced("n", "none"));
+  EXPECT_TRUE(map.IsMisplaced("n", "BAS"));
+  EXPECT_TRUE(map.IsMisplaced("elsewhere", "BAS"));
+}
+
+TEST(LabelMap, RefusesLayoutsThatMakeNoSense) {
+  const auto with = [](const std::string& lines) { (void)LabelMap::Parse(lines + kMap, "m"); };
+  const std::string prefix = "class_from = \"prefix\"\n";
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "class_from", with("class_from = \"name\"\n"));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "leave_out", with("leave_out = [\"\"]\n"));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "leave_out", with("leave_out = [\"a/b\"]\n"));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "only with class_from",
+               with("folder = [{name = \"a\", holds = [\"BAS\"]}]\n"));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "no label of this map",
+               with(prefix + "folder = [{name = \"a\", holds = [\"XYZ\"]}]\n"));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "repeats the folder",
+               with(prefix + "folder = [{name = \"a\", holds = [\"BAS\"]}, {name = \"a\", holds = [\"BAS\"]}]\n"));
+}
+
+TEST(LabelMap, TakesAnotherOrderOfItsClassesOnly) {
+  const LabelMap map = LabelMap::Parse(kMap, "two.toml");
+  const LabelMap turned = map.InOrder({"basophil", "neutrophil"});
+  EXPECT_EQ(turned.Find("BAS").class_index, 0u);
+  EXPECT_EQ(turned.Find("neutrophil_banded").class_index, 1u);
+  EXPECT_EQ(turned.Find("none").verdict, LabelVerdict::kDropped);
+  for (const auto& order : std::vector<std::vector<std::string>>{
+           {"basophil"}, {"basophil", "basophil"}, {"basophil", "monocyte"}, {"basophil", "neutrophil", "monocyte"}}) {
+    EXPECT_ERROR(ErrorCode::kInvalidInput, "2 classes of the label map 'two'", (void)map.InOrder(order));
+  }
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "twice",
+               (void)ParseClassOrder("name = \"o\"\nclasses = [\"a\", \"a\"]\n", "o.toml"));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "colour",
+               (void)ParseClassOrder("name = \"o\"\ncolour = 1\nclasses = [\"a\"]\n", "o.toml"));
 }
 
 class ShippedLabelMap : public testing::TestWithParam<const char*> {};
@@ -63,7 +113,9 @@ TEST_P(ShippedLabelMap, IsReadAndEndsAnImportOnUnknownLabels) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, ShippedLabelMap, testing::Values("five_wbc", "common_wbc"));
+INSTANTIATE_TEST_SUITE_P(All, ShippedLabelMap,
+                         testing::Values("five_wbc", "common_wbc", "matek19", "matek19_uacl", "int20", "mll23",
+                                         "acevedo20"));
 
 TEST(ShippedLabelMaps, SayTheSameAboutEachPublishedCode) {
   const Path folder = Path(HEMAFED_SOURCE_DIR) / "configs/labels";

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <opencv2/imgproc.hpp>
 #include <string>
 #include <vector>
@@ -56,9 +57,59 @@ TEST(Picture, LosesAlphaAndRepeatsGrey) {
   EXPECT_EQ(std::get<cv::Mat>(grey).at<cv::Vec3b>(5, 5), cv::Vec3b(77, 77, 77));
 }
 
+TEST(Picture, ScalesSixteenBitsToEight) {
+  cv::Mat deep(20, 24, CV_16UC3);
+  for (int y = 0; y < deep.rows; ++y) {
+    for (int x = 0; x < deep.cols; ++x) {
+      deep.at<cv::Vec3w>(y, x) = cv::Vec3w(static_cast<std::uint16_t>(2571 * x), static_cast<std::uint16_t>(3000 * y),
+                                           static_cast<std::uint16_t>(65'535 - 1000 * x));
+    }
+  }
+  for (const char* extension : {".png", ".tiff"}) {
+    const auto decoded = DecodePicture(AsBytes(Encode(extension, deep)));
+    ASSERT_TRUE(std::holds_alternative<cv::Mat>(decoded)) << extension << SkipReasonName(std::get<SkipReason>(decoded));
+    const auto& rgb = std::get<cv::Mat>(decoded);
+    for (int y = 0; y < deep.rows; ++y) {
+      for (int x = 0; x < deep.cols; ++x) {
+        const cv::Vec3w bgr = deep.at<cv::Vec3w>(y, x);
+        for (int c = 0; c < 3; ++c) EXPECT_NEAR(rgb.at<cv::Vec3b>(y, x)[c], bgr[2 - c] / 257.0, 1.0) << extension;
+      }
+    }
+  }
+}
+
 TEST(Picture, ReadsProgressiveJpegAndIgnoresWhatFollowsItsEnd) {
   EXPECT_TRUE(std::holds_alternative<cv::Mat>(DecodePicture(AsBytes(Jpeg(40, 32, true)))));
   EXPECT_TRUE(std::holds_alternative<cv::Mat>(DecodePicture(AsBytes(Jpeg() + "some camera's notes"))));
+}
+
+std::string FromHex(std::string_view digits) {
+  std::string bytes;
+  for (std::size_t i = 0; i < digits.size(); i += 2) {
+    bytes.push_back(static_cast<char>(std::stoi(std::string(digits.substr(i, 2)), nullptr, 16)));
+  }
+  return bytes;
+}
+
+// 16 x 16 pixels of one colour in four inks, from Pillow 12: Image.new("CMYK", (16, 16), (0, 128, 255, 64)), JPEG.
+std::string CmykJpeg() {
+  return FromHex(
+      "ffd8ffee000e41646f626500640000000000ffdb004300100b0c0e0c0a100e0d0e1211101318281a181616183123251d283a333d3c393338"
+      "3740485c4e404457453738506d51575f626768673e4d71797064785c656763ffc000140800100010044311004d11005911004b1100ffc400"
+      "17000101010100000000000000000000000000070106ffc40014100100000000000000000000000000000000ffda000e0443004d0059004b"
+      "00003f00a0313f740000000fffd9");
+}
+
+// A TIFF whose directory entry `tag` holds `value`, one SHORT.
+std::string TiffWithShort(std::string file, std::uint16_t tag, std::uint16_t value) {
+  const auto byte = [&](std::size_t at) { return static_cast<std::uint8_t>(file.at(at)); };
+  std::size_t at = byte(4) | byte(5) << 8 | byte(6) << 16;
+  for (at += 2; (byte(at) | byte(at + 1) << 8) != tag; at += 12) {
+  }
+  const std::array<std::uint8_t, 10> entry = {
+      3, 0, 1, 0, 0, 0, static_cast<std::uint8_t>(value), static_cast<std::uint8_t>(value >> 8), 0, 0};
+  for (std::size_t i = 0; i < entry.size(); ++i) file[at + 2 + i] = static_cast<char>(entry[i]);
+  return file;
 }
 
 struct BadFile {
@@ -110,6 +161,12 @@ std::vector<BadFile> BadFiles() {
       {"JpegOf65278By65278", huge_jpeg, SkipReason::kTooManyPixels},
       {"JpegThatTellsItsHeightLater", no_height, SkipReason::kUnsupported},
       {"JpegOfMarkersOnly", "\xFF\xD8\xFF\xD9", SkipReason::kUndecodable},
+      {"JpegOfInks", CmykJpeg(), SkipReason::kUnsupported},
+      {"TiffOfInks", TiffWithShort(Tiff(), 262, 5), SkipReason::kUnsupported},
+      {"TiffOfFloats", TiffWithShort(Tiff(), 258, 32), SkipReason::kUnsupported},
+      {"TiffOfOneBit", TiffWithShort(Tiff(), 258, 1), SkipReason::kUnsupported},
+      {"TiffOfHighDynamicRange", Encode(".tiff", cv::Mat(20, 24, CV_32FC3, cv::Scalar(0.1, 0.2, 0.3))),
+       SkipReason::kUnsupported},
       {"BmpOf60000By60000", WithLittleEndian32(WithLittleEndian32(Bmp(), 18, 60'000), 22, 60'000),
        SkipReason::kTooManyPixels},
       {"BmpUpsideDownOf60000", WithLittleEndian32(WithLittleEndian32(Bmp(), 18, 60'000), 22, 0u - 60'000u),

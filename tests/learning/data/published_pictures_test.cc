@@ -109,6 +109,22 @@ TEST_F(PublishedFiles, OfBarcelonaAreToldApartByTheirPrefix) {
   EXPECT_EQ(got.report.Skipped(SkipReason::kNoClass), 3u);
 }
 
+TEST_F(PublishedFiles, OfBothSetsFollowTheirOwnLabelMapsAsTrees) {
+  const Import barcelona = ImportTree(RealFileSystem(), Pictures() / "acevedo20", "acevedo20", Labels("acevedo20"));
+  EXPECT_EQ(barcelona.index.pictures.size(), 500u);
+  EXPECT_EQ(barcelona.report.Misplaced(), 0u);
+  ASSERT_EQ(barcelona.report.sizes().size(), 1u) << "its second look was left out of this folder";
+  EXPECT_EQ(barcelona.report.sizes().begin()->first, (std::pair{360u, 363u}));
+  // 185 JPEGs and three TIFFs; 76 of them, which another repository distorted, carry "_aug" in their names.
+  const Import munich = ImportTree(RealFileSystem(), Pictures() / "matek19", "matek19", Labels("matek19"));
+  EXPECT_EQ(munich.report.Skipped(SkipReason::kLeftOut), 76u);
+  EXPECT_EQ(munich.index.pictures.size() + munich.report.Skipped(SkipReason::kDroppedLabel) +
+                munich.report.Skipped(SkipReason::kDuplicate),
+            112u);
+  EXPECT_EQ(munich.report.Misplaced(), 0u);
+  EXPECT_EQ(munich.report.Skipped(SkipReason::kNoClass), 2u) << "manifest.csv, sources.csv";
+}
+
 TEST_F(PublishedFiles, BecomeTiles) {
   const hemafed::testing_support::Scratch scratch;
   const Import got = ImportManifest(RealFileSystem(), Pictures() / "bccd", "bccd", Labels("five_wbc"));

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "learning/data/label_map.h"
+#include "learning/data/prefetch_batches.h"
 #include "tests/expect_error.h"
 #include "tests/learning/data/picture_files.h"
 #include "tests/scratch.h"
@@ -83,6 +84,38 @@ TEST_F(TileBatchesTest, AugmentByPlaceInTheBatchWhateverTheThreads) {
   EXPECT_FALSE(at::equal(same_picture[0], same_picture[1]));
   EXPECT_TRUE(at::equal(source.Get(std::vector<std::uint32_t>{7, 4}, key).images[1], same_picture[1]));
   EXPECT_EQ(source.Get({}, key).images.size(0), 0);
+}
+
+TEST_F(TileBatchesTest, FetchedAheadHaveTheSameBitsOnAnyNumberOfThreads) {
+  std::vector<std::uint32_t> all(index_.pictures.size());
+  for (std::uint32_t i = 0; i < all.size(); ++i) all[i] = i;
+  constexpr std::uint32_t kSteps = 25;
+  const auto request = [](std::uint32_t step) {
+    return BatchRequest{{step % 11, (step * 7) % 11, (step * 5 + 3) % 11},
+                        step % 4 == 3 ? std::nullopt : std::optional(AugmentationKey{.seed = 2, .step = step})};
+  };
+  TileBatches plain = Batches(all, {"a", "b"});
+  TileBatches shared(Cache(), index_, all, std::vector<std::string>{"a", "b"},
+                     {.flips = true, .rotation = Rotation::kAny, .brightness = 0.2, .blur = 1}, {},
+                     TileThreads::kCaller);
+  for (const unsigned threads : {0u, 1u, 2u, 5u}) {
+    std::uint32_t asked = 0;
+    PrefetchBatches ahead(shared,
+                          [&]() -> std::optional<BatchRequest> {
+                            if (asked == kSteps) return std::nullopt;
+                            return request(asked++);
+                          },
+                          {.threads = threads, .depth = 3});
+    for (std::uint32_t step = 0; step < kSteps; ++step) {
+      const std::optional<Batch> got = ahead.Next();
+      ASSERT_TRUE(got) << step;
+      const BatchRequest asked_for = request(step);
+      const Batch want = plain.Get(asked_for.indices, asked_for.augmentation);
+      EXPECT_TRUE(at::equal(got->images, want.images)) << threads << " threads, step " << step;
+      EXPECT_TRUE(at::equal(got->labels, want.labels));
+    }
+    EXPECT_FALSE(ahead.Next());
+  }
 }
 
 TEST_F(TileBatchesTest, RefuseAPlanWithoutTheirClassesAndPositionsThatAreNotThere) {

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "learning/models/normalised_convolution.h"
+
+#include <ATen/ATen.h>
+
+#include "common/error.h"
+
+namespace hemafed::learning {
+
+namespace {
+
+constexpr double kGroupNormEpsilon = 1e-5;
+
+void RequireVariance(const at::Tensor& y, const std::string& place) {
+  if (y.size(0) * y.size(2) * y.size(3) > 1) return;
+  throw Error(
+      ErrorCode::kInvalidInput,
+      "batch norm at '" + place +
+          "' has one value a channel (one picture of one pixel there), which has no variance to train with; take "
+          "two or more pictures a batch, larger pictures, or another normalisation");
+}
+
+}  // namespace
+
+NormalisedConvolution::NormalisedConvolution(const TensorsByName& tensors, const std::string& convolution,
+                                             const std::string& norm, const NormalisationSettings& normalisation,
+                                             const ConvolutionSettings& settings)
+    : norm_(norm),
+      normalisation_(normalisation),
+      settings_(settings),
+      weight_(tensors.at(convolution + ".weight")),
+      statistics_{
+          .gamma = tensors.at(norm + ".weight"), .beta = tensors.at(norm + ".bias"), .mean = {}, .variance = {}} {
+  if (!HasRunningStatistics(normalisation.normalisation)) return;
+  statistics_.mean = tensors.at(norm + ".running_mean");
+  statistics_.variance = tensors.at(norm + ".running_var");
+}
+
+at::Tensor NormalisedConvolution::Convolve(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                                           Activation activation) const {
+  const auto convolve = settings_.padding == Padding::kSame ? ConvolveSame : ConvolveSymmetric;
+  return convolve(x, weight, bias, settings_.stride, settings_.groups, activation);
+}
+
+at::Tensor NormalisedConvolution::ByBatchStatistics(const at::Tensor& x) const {
+  const at::Tensor y = Convolve(x, weight_, {}, Activation::kNone);
+  RequireVariance(y, norm_);
+  return at::batch_norm(y, statistics_.gamma, statistics_.beta, statistics_.mean, statistics_.variance,
+                        /*training=*/true, kRunningMomentum, normalisation_.batch_epsilon, /*cudnn_enabled=*/true);
+}
+
+at::Tensor NormalisedConvolution::Apply(const at::Tensor& x, Phase phase) const {
+  const Normalisation kind = normalisation_.normalisation;
+  if (UsesBatchStatistics(kind) && phase == Phase::kTraining) {
+    return Activate(ByBatchStatistics(x), settings_.activation);
+  }
+  if (HasRunningStatistics(kind)) {
+    const FoldedConvolution folded = FoldBatchNorm(weight_, statistics_, normalisation_.batch_epsilon);
+    return Convolve(x, folded.weight, folded.bias, settings_.activation);
+  }
+  const at::Tensor weight = kind == Normalisation::kGroupWs ? StandardiseWeight(weight_) : weight_;
+  const at::Tensor y = Convolve(x, weight, {}, Activation::kNone);
+  return Activate(
+      at::group_norm(y, y.size(1) / kChannelsPerGroup, statistics_.gamma, statistics_.beta, kGroupNormEpsilon),
+      settings_.activation);
+}
+
+}  // namespace hemafed::learning

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "studies/uacl/uacl_command.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "common/error.h"
+#include "learning/data/csv.h"
+#include "learning/models/model_file.h"
+#include "studies/uacl/run_all.h"
+#include "tests/expect_error.h"
+#include "tests/studies/uacl/study_fixture.h"
+
+namespace hemafed::studies {
+namespace {
+
+using nlohmann::json;
+using testing_support::ClassesOf;
+using testing_support::kDomains;
+using testing_support::Mixed;
+using testing_support::Scratch;
+using testing_support::Smears;
+using testing_support::StudyText;
+
+constexpr std::uint64_t kLimit = 64u << 20;
+
+class UaclStudy : public testing::Test {
+ protected:
+  UaclOptions Options(const std::string& study_text) {
+    RealFileSystem().CreateFolders(scratch_ / "study");
+    WriteFileAtomically(RealFileSystem(), scratch_ / "study/study.toml", study_text);
+    UaclOptions options;
+    options.study = scratch_ / "study/study.toml";
+    options.data = Smears();
+    options.output = scratch_ / "out";
+    options.jobs = 2;
+    options.command_line = {"hemafed-study", "uacl"};
+    return options;
+  }
+  json Summary() {
+    return json::parse(ReadFile(RealFileSystem(), scratch_ / "out/summary.json", kLimit)).at("experiments");
+  }
+  Scratch scratch_;
+};
+
+TEST_F(UaclStudy, RunsTheFiveExperimentsAndWritesEveryFigure) {
+  UaclOptions options = Options(StudyText(kDomains + ClassesOf("C_M", "matek-19") + ClassesOf("C_I", "int-20") +
+                                          ClassesOf("C_A", "acevedo-20") + Mixed()));
+  EXPECT_EQ(RunUaclStudy(options), 0);
+  const json summary = Summary();
+  ASSERT_EQ(summary.size(), 5u);
+  EXPECT_EQ(summary.at("DC").at("columns").size(), 6u);
+  EXPECT_EQ(summary.at("C_I").at("columns"), (json{"int-20 1", "int-20 2"}));
+  for (const auto& [name, experiment] : summary.items()) {
+    EXPECT_EQ(experiment.at("methods").size(), 5u) << name;
+    EXPECT_EQ(experiment.at("average_accuracy_differences").size(), 10u) << name;
+    for (const auto& [method, figures] : experiment.at("methods").items()) {
+      // The figure that everything hangs on, computed again from the matrix.
+      const json& matrix = figures.at("runs").at(0).at("matrix");
+      double sum = 0;
+      for (const json& accuracy : matrix.back()) sum += accuracy.get<double>();
+      EXPECT_NEAR(figures.at("average_accuracy").at("mean").get<double>(), sum / static_cast<double>(matrix.size()),
+                  1e-12);
+    }
+  }
+  for (const char* file : {"report.html", "tables.md", "tables.txt", "record.json", "plots/DC-average.svg",
+                           "plots/DC-average.png", "plots/C_A-confusion-uacl.svg", "plots/D-exemplars-uacl.png"}) {
+    EXPECT_TRUE(RealFileSystem().Exists(scratch_ / "out" / file)) << file;
+  }
+  // Predictions and matrix say the same.
+  const auto predictions =
+      learning::ParseCsv(ReadFile(RealFileSystem(), scratch_ / "out/predictions.csv", kLimit), "predictions.csv");
+  std::size_t right = 0, pictures = 0;
+  for (const auto& row : predictions.rows) {
+    if (row.fields[0] != "D" || row.fields[1] != "uacl" || row.fields[3] != "int-20") continue;
+    ++pictures;
+    right += row.fields[5] == row.fields[6] ? 1 : 0;
+  }
+  ASSERT_EQ(pictures, 10u);
+  EXPECT_NEAR(summary.at("D").at("methods").at("uacl").at("runs").at(0).at("matrix").at(2).at(1).get<double>(),
+              static_cast<double>(right) / 10, 1e-12);
+}
+
+TEST_F(UaclStudy, DoesNotMakeARunTwiceAndRefusesResultsOfOtherSettings) {
+  UaclOptions options = Options(StudyText(kDomains));
+  options.methods = {"uacl"};
+  EXPECT_EQ(RunUaclStudy(options), 0);
+  const json before = Summary();
+  EXPECT_EQ(RunUaclStudy(options), 0);
+  EXPECT_EQ(Summary(), before);  // Seconds of training included.
+  std::string text = StudyText(kDomains);
+  text.replace(text.find("learning_rate = 0.01"), 20, "learning_rate = 0.02");
+  options = Options(text);
+  options.methods = {"uacl"};
+  EXPECT_ERROR(ErrorCode::kConflict, "other settings", (void)RunUaclStudy(options));
+}
+
+TEST_F(UaclStudy, NamesWhatTheStudyDoesNotHave) {
+  UaclOptions options = Options(StudyText(kDomains));
+  options.methods = {"magic"};
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "no method 'magic'", (void)RunUaclStudy(options));
+  options.methods.clear();
+  options.experiments = {"E"};
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "no experiment 'E'", (void)RunUaclStudy(options));
+}
+
+// A run stopped at every kind of moment ends with the answers and the model of one that was not.
+TEST_F(UaclStudy, AStoppedRunEndsWithTheSameAnswers) {
+  const StudyFile study = StudyFile::Parse(StudyText(kDomains), "study.toml", scratch_ / "");
+  SystemClock clock;
+  DescriptorOutput output(-1);
+  Progress progress(clock, output);
+  const StudyData data(RealFileSystem(), study, {0}, Smears(), scratch_ / "cache", progress);
+  const learning::Classifier initial = learning::InitialModel(study.model.architecture, 7, study.model.normalisation);
+  const RunKey key{.experiment = 0, .method = study.MethodNamed("uacl"), .budget = {}, .seed = 7};
+  const auto place = [&](const char* folder) {
+    return RunPlace{&RealFileSystem(), &clock, &study, &data, scratch_ / folder};
+  };
+  const RunPlace whole_place = place("whole");
+  const Digest made_from = MadeFrom(whole_place, key, Digest{});
+  int calls = 0;
+  const RunResult whole = MakeRun(whole_place, key, initial, made_from, [&](const RunProgress&) { ++calls; });
+  ASSERT_GT(calls, 20);
+
+  const RunPlace broken_place = place("broken");
+  std::optional<RunResult> result;
+  for (int stop = 3; !result; stop += 7) {
+    int left = stop;
+    try {
+      result = MakeRun(broken_place, key, initial, made_from, [&](const RunProgress&) {
+        if (--left == 0) throw Error(ErrorCode::kInterrupted, "stopped");
+      });
+    } catch (const Error& error) {
+      ASSERT_EQ(error.code(), ErrorCode::kInterrupted) << error.what();
+    }
+    ASSERT_LT(stop, 10 * calls);
+  }
+  EXPECT_EQ(result->answers, whole.answers);
+  EXPECT_EQ(result->scores_millionths, whole.scores_millionths);
+  EXPECT_EQ(result->exemplars, whole.exemplars);
+  EXPECT_EQ(result->model, whole.model);
+  EXPECT_FALSE(learning::HasCheckpoint(RealFileSystem(), scratch_ / "broken/D/uacl/seed-7/checkpoint"));
+}
+
+TEST(RunResult, ReadsBackWhatItWrites) {
+  RunResult result;
+  result.columns = {{0, 1, 1}, {2}};
+  result.answers = {{{0, 1, 0}, {2}}};
+  result.score_classes = {0, 1, 2};
+  result.scores_millionths = {{1, 2, 3, 4, 5, 6, 7, 8, 9}, {1, 2, 3}};
+  result.train_pictures = 9;
+  const RunResult read = RunResult::FromText(result.ToText(), "result.json");
+  EXPECT_EQ(read.ToText(), result.ToText());
+  EXPECT_NEAR(read.Accuracy(0, 0), 2.0 / 3, 1e-15);
+  result.answers[0][0].pop_back();
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "another number of answers",
+               (void)RunResult::FromText(result.ToText(), "result.json"));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "result.json", (void)RunResult::FromText("{", "result.json"));
+}
+
+}  // namespace
+}  // namespace hemafed::studies
