@@ -10,6 +10,7 @@
 
 #include "codec/plan.h"
 #include "common/error.h"
+#include "learning/continual/training_step.h"
 
 namespace hemafed::learning {
 
@@ -19,7 +20,7 @@ namespace {
 
 // Written out rather than left to argmax, which does not promise which of equals it takes.
 std::vector<std::uint32_t> AnswersOf(const at::Tensor& logits) {
-  const at::Tensor values = logits.to(at::kDouble).contiguous();
+  const at::Tensor values = logits.to(at::kCPU, at::kDouble).contiguous();
   if (!values.isfinite().all().item<bool>()) Fail("a logit is not a finite number; the model is broken");
   const auto classes = static_cast<std::size_t>(values.size(1));
   const double* row = values.const_data_ptr<double>();
@@ -44,7 +45,8 @@ ConfusionMatrix Evaluate(const Classifier& model, BatchSource& source, std::uint
   for (std::size_t first = 0; first < source.Size(); first += batch) {
     std::vector<std::uint32_t> indices(std::min<std::size_t>(batch, source.Size() - first));
     std::iota(indices.begin(), indices.end(), static_cast<std::uint32_t>(first));
-    const std::vector<std::uint32_t> answers = AnswersOf(model.Forward(source.Get(indices, std::nullopt).images));
+    const std::vector<std::uint32_t> answers =
+        AnswersOf(model.Forward(source.Get(indices, std::nullopt).images.to(DeviceOf(model))));
     for (std::size_t i = 0; i < indices.size(); ++i) {
       const std::int64_t label = source.Label(indices[i]);
       if (label < 0 || label >= std::int64_t{classes}) {

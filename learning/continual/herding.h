@@ -8,10 +8,23 @@
 //     normalised  the same with every psi, the mean, and each candidate running mean scaled to length 1
 //
 // A chosen picture leaves the pool: two public implementations forget this and store one picture many times
-// (published-systems 2.3). Ties go to the lower index, and pictures are ordered by the SHA-256 of their file, so the
-// choice does not depend on how a folder is listed. Sums are float64 in index order. No LibTorch here.
+// (published-systems 2.3). Distances closer than kHerdingTie go to the lower index, and pictures are ordered by the
+// SHA-256 of their file, so the choice does not depend on how a folder is listed. Sums are float64 in index order. No
+// LibTorch here.
 //
-// Cost: count * rows * width multiplications; 8,000 pictures of 2,048 features and 333 choices take some seconds.
+// The choice is that of the plain loop over all candidates, distances included; most candidates are ruled out before.
+// With m the mean of the (scaled) psi, e = psi - m and E = sum of e over the chosen,
+//
+//     raw         k^2 distance^2 = |e|^2 + 2 e.E + |E|^2
+//     normalised  distance^2 = 1 + 1 - 2 cos,  cos = (psi.mean + S.mean) / |psi + S|,  psi.S = (k-1) psi.m + m.E + e.E
+//
+// only e.E changes from step to step. It is estimated from e rounded to 8 bits, e', and E rounded to 16 bits, E', with
+// an error of at most |e - e'| |E| + |e'| |E - E'| (Cauchy-Schwarz); whoever cannot win within these bounds needs no
+// exact distance.
+// What is left, a few of thousands, is computed in full. Features for which the bounds are loose cost time, not
+// correctness.
+//
+// Cost: count * rows * width 8-bit products and rows * width bytes beside the features.
 //
 // Errors: Error(kInvalidInput) if `values` does not hold rows * width numbers or one is not finite.
 // Thread-safety: free function without state.
@@ -30,6 +43,9 @@ struct FeatureMatrix {
 };
 
 enum class HerdingVariant : std::uint8_t { kRaw, kNormalised };
+
+// Distances this close are a tie. Far below what one picture changes, far above the rounding of sums of a few thousand.
+inline constexpr double kHerdingTie = 1e-12;
 
 struct HerdingChoice {
   std::size_t row;

@@ -11,9 +11,9 @@
 #include "codec/head_growth.h"
 #include "common/error.h"
 #include "common/random.h"
-#include "learning/continual/head_rows.h"
 #include "learning/continual/select_exemplars.h"
 #include "learning/continual/source_digest.h"
+#include "learning/models/grow_head.h"
 #include "learning/models/torch_setup.h"
 
 namespace hemafed::learning {
@@ -56,8 +56,9 @@ std::int64_t Learner::RowOf(std::int64_t label) const {
 
 void Learner::CheckTask(const TaskInput& task) const {
   const std::string where = TaskText(tasks_learned_, task.name);
-  if (task.train == nullptr || task.domain.empty() || task.domain.size() > kMaxExemplarNameBytes) {
-    Fail(where + " needs training pictures and the name of a domain of at most " +
+  if (task.train == nullptr || task.domain.empty() || task.domain.size() > kMaxExemplarNameBytes ||
+      task.name.size() > kMaxExemplarNameBytes) {
+    Fail(where + " needs training pictures, the name of a domain, and names of at most " +
          std::to_string(kMaxExemplarNameBytes) + " bytes");
   }
   std::map<std::int64_t, std::uint64_t> counts;
@@ -106,7 +107,6 @@ void Learner::RebuildMemory() {
 }
 
 void Learner::BeginTask(const TaskInput& task) {
-  CheckTask(task);
   const StrategyNeeds needs = strategy_->needs();
   old_classes_ = static_cast<std::int64_t>(class_of_row_.size());
   teacher_.reset();
@@ -117,8 +117,8 @@ void Learner::BeginTask(const TaskInput& task) {
     }
   }
   const Classifier& base = needs.restarts ? initial_ : model_;
-  model_ = WithHeadRows(base, static_cast<std::int64_t>(class_of_row_.size()), DeriveSeed(settings_.seed, "head"),
-                        static_cast<std::uint32_t>(tasks_.size()));
+  model_ = GrowHead(base, static_cast<std::int64_t>(class_of_row_.size()), DeriveSeed(settings_.seed, "head"),
+                    static_cast<std::uint32_t>(tasks_.size()));
   tasks_.push_back({task, DigestOfSource(*task.train)});
   step_ = 0;
   optimiser_state_.clear();
@@ -162,9 +162,10 @@ void Learner::LearnTask(const TaskInput& task, const LearnObserver& observer) {
                                             "; that task must be finished first");
     }
   } else {
-    BeginTask(task);
+    CheckTask(task);
   }
-  learning_ = true;
+  learning_ = true;  // Whatever throws from here on leaves a learner that can only be resumed.
+  if (!resumed) BeginTask(task);
   means_.reset();
   PictureView pictures = ViewOf(tasks_.size() - 1, tasks_.size());
   const TaskContext context = ContextOf(pictures, observer);
@@ -201,7 +202,8 @@ void Learner::ChooseExemplarsOf(const TaskContext& context) {
                                                     .batch = settings_.batch},
                                     .herding = settings_.herding,
                                     .mix = mix};
-  for (ExemplarList& list : SelectExemplars(model_, *context.pictures, task.domain, task.domain, rows, m, selection)) {
+  for (ExemplarList& list :
+       SelectExemplars(model_, *context.pictures, task.domain, task.name, rows, m, selection, context.on_pictures)) {
     list.label = static_cast<std::uint32_t>(class_of_row_[list.label]);
     AddList(store_, std::move(list));
   }

@@ -65,7 +65,8 @@ struct TaskInput {
 
 enum class LearnPhase : std::uint8_t {
   kTraining,
-  kFinishing,  // what a strategy measures when the task ends: Fisher information, feature sums, stored logits
+  kFinishing,  // passes over pictures when the task ends: choosing exemplars (class by class), Fisher information,
+               // feature sums, stored logits
 };
 
 struct LearnProgress {

@@ -86,6 +86,7 @@ void CheckSettings(const LearnerSettings& settings) {
   Require(settings.optimiser.learning_rate > 0.0 && std::isfinite(settings.optimiser.learning_rate),
           "learning_rate must be above 0");
   Require(settings.memory_share >= 0.0 && settings.memory_share < 1.0, "memory_share must be at least 0 and below 1");
+  Require(settings.memory_share == 0.0 || settings.batch >= 2, "memory_share needs a batch of at least 2");
   Require(settings.passes <= kMaxUncertaintyPasses, "passes must be at most 1000");
   Require(settings.threads >= 1 && settings.threads <= kMaxThreads, "threads must be 1 to 256");
   CheckSchedule(settings.schedule);

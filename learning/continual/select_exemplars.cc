@@ -29,7 +29,8 @@ std::vector<Exemplar> Name(const BatchSource& source, const std::string& source_
 
 std::vector<ExemplarList> SelectExemplars(const Classifier& model, BatchSource& source, const std::string& domain,
                                           const std::string& source_name, std::span<const std::uint32_t> labels,
-                                          std::size_t m, const SelectionSettings& settings) {
+                                          std::size_t m, const SelectionSettings& settings,
+                                          const ScoredPictures& on_pictures) {
   std::vector<ExemplarList> lists;
   for (const std::uint32_t label : labels) {
     if (std::int64_t{label} >= model.classes()) {
@@ -42,7 +43,7 @@ std::vector<ExemplarList> SelectExemplars(const Classifier& model, BatchSource& 
     FeatureMatrix features{indices.size(), static_cast<std::size_t>(model.feature_width()), {}};
     std::vector<double> uncertainty;
     if (settings.mix != ExemplarMix::kRandom) {
-      PictureScores scores = ScorePictures(model, source, indices, scoring);
+      PictureScores scores = ScorePictures(model, source, indices, scoring, on_pictures);
       features.values = std::move(scores.features);
       uncertainty = std::move(scores.uncertainty);
     }

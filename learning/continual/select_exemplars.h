@@ -34,6 +34,7 @@ struct SelectionSettings {
 [[nodiscard]] std::vector<ExemplarList> SelectExemplars(const Classifier& model, BatchSource& source,
                                                         const std::string& domain, const std::string& source_name,
                                                         std::span<const std::uint32_t> labels, std::size_t m,
-                                                        const SelectionSettings& settings);
+                                                        const SelectionSettings& settings,
+                                                        const ScoredPictures& on_pictures = {});
 
 }  // namespace hemafed::learning

@@ -8,7 +8,6 @@
 
 #include "codec/head_growth.h"
 #include "common/error.h"
-#include "learning/continual/head_rows.h"
 #include "learning/continual/strategies/analytic.h"
 #include "learning/continual/strategies/cls_er.h"
 #include "learning/continual/strategies/derpp.h"
@@ -21,6 +20,7 @@
 #include "learning/continual/strategies/replay.h"
 #include "learning/continual/strategies/uacl.h"
 #include "learning/continual/strategies/weight_alignment.h"
+#include "learning/models/grow_head.h"
 
 namespace hemafed::learning {
 
@@ -115,7 +115,7 @@ std::optional<Classifier> TakeModel(const TensorMap& tensors, const std::string&
   if (head->second.dim() != 2) {
     throw Error(ErrorCode::kInvalidInput, "tensor '" + head->first + "' of the checkpoint is not a matrix");
   }
-  Classifier model = WithHeadRows(initial, head->second.size(0), /*seed=*/0, /*task=*/0);
+  Classifier model = GrowHead(initial, head->second.size(0), /*seed=*/0, /*task=*/0);
   const at::NoGradGuard no_gradients;
   for (const NamedTensor& tensor : model.tensors()) {
     const auto found = tensors.find(prefix + tensor.name);

@@ -64,7 +64,7 @@ double UncertaintyOf(std::span<const double> outputs, std::size_t classes) {
 }
 
 PictureScores ScorePictures(const Classifier& model, BatchSource& source, std::span<const std::uint32_t> indices,
-                            const UncertaintySettings& settings) {
+                            const UncertaintySettings& settings, const ScoredPictures& on_pictures) {
   CheckSettings(settings);
   const at::NoGradGuard no_gradients;
   PictureScores scores;
@@ -78,6 +78,7 @@ PictureScores ScorePictures(const Classifier& model, BatchSource& source, std::s
     const float* values = features.const_data_ptr<float>();
     scores.features.insert(scores.features.end(), values, values + features.numel());
 
+    if (on_pictures) on_pictures(first + part.size(), indices.size());
     if (settings.passes == 0) continue;
     // [N, T, C], so that one picture's rows lie together.
     const at::Tensor outputs = DropoutOutputs(model, activations, keys, settings).transpose(0, 1).contiguous();

@@ -14,6 +14,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -39,7 +40,11 @@ struct PictureScores {
   std::vector<float> features;      // [indices.size(), d], row-major
   std::vector<double> uncertainty;  // [indices.size()]; empty for T = 0
 };
+// Told after each batch how many pictures of how many are done; an exception from it passes through.
+using ScoredPictures = std::function<void(std::uint64_t done, std::uint64_t all)>;
+
 [[nodiscard]] PictureScores ScorePictures(const Classifier& model, BatchSource& source,
-                                          std::span<const std::uint32_t> indices, const UncertaintySettings& settings);
+                                          std::span<const std::uint32_t> indices, const UncertaintySettings& settings,
+                                          const ScoredPictures& on_pictures = {});
 
 }  // namespace hemafed::learning

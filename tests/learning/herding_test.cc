@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <set>
 
@@ -19,6 +20,7 @@ using Row = std::vector<double>;
 Row Normalised(Row row) {
   double squares = 0.0;
   for (const double value : row) squares += value * value;
+  if (squares == 0.0) return row;
   for (double& value : row) value /= std::sqrt(squares);
   return row;
 }
@@ -49,7 +51,8 @@ std::vector<HerdingChoice> SlowHerding(const FeatureMatrix& features, std::size_
   const Row mean = normalised ? Normalised(Mean(rows)) : Mean(rows);
   std::vector<HerdingChoice> choices;
   while (choices.size() < std::min(count, rows.size())) {
-    HerdingChoice best{0, std::numeric_limits<double>::infinity()};
+    std::vector<HerdingChoice> open;
+    double best = std::numeric_limits<double>::infinity();
     for (std::size_t i = 0; i < rows.size(); ++i) {
       std::vector<Row> candidate = {rows[i]};
       bool used = false;
@@ -59,9 +62,11 @@ std::vector<HerdingChoice> SlowHerding(const FeatureMatrix& features, std::size_
       }
       if (used) continue;
       const Row running = normalised ? Normalised(Mean(candidate)) : Mean(candidate);
-      if (const double distance = Distance(mean, running); distance < best.distance) best = {i, distance};
+      open.push_back({i, Distance(mean, running)});
+      best = std::min(best, open.back().distance);
     }
-    choices.push_back(best);
+    choices.push_back(*std::find_if(
+        open.begin(), open.end(), [&](const HerdingChoice& choice) { return choice.distance <= best + kHerdingTie; }));
   }
   return choices;
 }
@@ -100,6 +105,47 @@ TEST_P(HerdingVariants, EqualsASlowComputationThatAddsUpEveryTime) {
     for (std::size_t k = 0; k < want.size(); ++k) {
       EXPECT_EQ(got[k].row, want[k].row) << "seed " << seed << ", choice " << k;
       EXPECT_NEAR(got[k].distance, want[k].distance, 1e-12);
+    }
+  }
+}
+
+// Features for which ruling candidates out is hardest: what is stored of them is coarse, or almost nothing differs.
+struct HardFeatures {
+  const char* name;
+  std::function<double(double normal, std::size_t row, std::size_t column)> value;
+};
+const std::vector<HardFeatures> kHard = {
+    {"a few huge values among tiny ones", [](double x, std::size_t, std::size_t) { return std::pow(x, 9); }},
+    {"mostly zeros", [](double x, std::size_t, std::size_t) { return std::max(x - 1.5, 0.0); }},
+    {"a common part a thousand times larger", [](double x, std::size_t, std::size_t j) { return 1e3 + double(j) + x; }},
+    {"rows in almost opposite pairs",
+     [](double, std::size_t i, std::size_t j) {
+       RandomStream random(77, i / 2);
+       double value = 0;
+       for (std::size_t k = 0; k <= j; ++k) value = random.NextNormal();
+       return (i % 2 == 0 ? value : -value) + 0.01;
+     }},
+    {"two kinds of rows", [](double, std::size_t i, std::size_t j) { return double((i % 3 == 0) == (j % 2 == 0)); }},
+    {"only zeros", [](double, std::size_t, std::size_t) { return 0.0; }},
+    {"one row off", [](double, std::size_t i, std::size_t j) { return i == 17 && j == 2 ? 5.0 : 1.0; }},
+    {"lengths over six orders",
+     [](double x, std::size_t i, std::size_t) { return x * std::pow(10.0, double(i % 7) - 3); }}};
+
+TEST_P(HerdingVariants, HardFeaturesGiveThePlainLoopsChoicesToo) {
+  for (const HardFeatures& hard : kHard) {
+    for (const std::size_t width : {5u, 300u}) {
+      FeatureMatrix features{40, width, {}};
+      RandomStream random(9);
+      for (std::size_t i = 0; i < features.rows * width; ++i) {
+        features.values.push_back(static_cast<float>(hard.value(random.NextNormal(), i / width, i % width)));
+      }
+      const std::vector<HerdingChoice> want = SlowHerding(features, 40, GetParam() == HerdingVariant::kNormalised);
+      const std::vector<HerdingChoice> got = Herd(features, 40, GetParam());
+      ASSERT_EQ(got.size(), want.size());
+      for (std::size_t k = 0; k < want.size(); ++k) {
+        EXPECT_EQ(got[k].row, want[k].row) << hard.name << ", width " << width << ", choice " << k;
+        EXPECT_NEAR(got[k].distance, want[k].distance, 1e-9 * std::max(1.0, want[k].distance)) << hard.name;
+      }
     }
   }
 }

@@ -22,7 +22,9 @@ namespace {
 using hemafed::testing_support::FaultFileSystem;
 using testing_support::TaskSource;
 
-Classifier Initial() { return InitialModel(Architecture::kSmallCnn, 3); }
+Classifier Initial(Normalisation normalisation = Normalisation::kGroupWs) {
+  return InitialModel(Architecture::kSmallCnn, 3).WithNormalisation(normalisation);
+}
 
 LearnerSettings Quick(const std::string& strategy) {
   LearnerSettings settings;
@@ -121,13 +123,14 @@ void ExpectSame(const End& got, const End& want, const std::string& what) {
 // Runs three tasks, killed at the given calls of the observer (counted over the whole run), each time resumed from
 // disk.
 End RunKilledAt(const LearnerSettings& settings, const std::set<int>& kills, std::uint32_t every_steps,
-                FileSystem& files, const Path& folder, int* calls = nullptr) {
+                FileSystem& files, const Path& folder, int* calls = nullptr,
+                Normalisation normalisation = Normalisation::kGroupWs) {
   TaskSource a("a", {0, 3}, 5);
   TaskSource b("b", {1}, 9);
   TaskSource c("c", {0, 3}, 5, 0.5);
   const std::vector<TaskInput> tasks = {a.Task("here"), b.Task("here"), c.Task("there")};
   std::optional<Learner> learner;
-  learner.emplace(Initial(), settings);
+  learner.emplace(Initial(normalisation), settings);
   learner->KeepCheckpoints(files, folder, every_steps);
   int count = 0;
   const auto observer = [&](const LearnProgress&) {
@@ -139,9 +142,9 @@ End RunKilledAt(const LearnerSettings& settings, const std::set<int>& kills, std
     } catch (const Error& error) {
       if (error.code() != ErrorCode::kInterrupted) throw;
       if (HasCheckpoint(files, folder)) {
-        learner.emplace(Learner::Resume(files, folder, Initial(), settings, tasks, every_steps));
+        learner.emplace(Learner::Resume(files, folder, Initial(normalisation), settings, tasks, every_steps));
       } else {
-        learner.emplace(Initial(), settings);
+        learner.emplace(Initial(normalisation), settings);
         learner->KeepCheckpoints(files, folder, every_steps);
       }
     }
@@ -178,6 +181,18 @@ TEST(Resume, AtEveryStepOfUaclWithEveryOptimiserEndsWithTheSameBits) {
       const End got = RunKilledAt(settings, {kill}, 1 + static_cast<std::uint32_t>(kill % 3), files, "/killed");
       ExpectSame(got, want, "killed at call " + std::to_string(kill) + " of " + std::to_string(calls));
     }
+  }
+}
+
+TEST(Resume, WithBatchStatisticsGoesOnFromTheRunningOnes) {
+  const LearnerSettings settings = Quick("icarl");
+  int calls = 0;
+  FaultFileSystem never;
+  const End want = RunKilledAt(settings, {}, 0, never, "/whole", &calls, Normalisation::kBatch);
+  for (const int kill : {2, calls / 2, calls}) {
+    FaultFileSystem files;
+    ExpectSame(RunKilledAt(settings, {kill}, 1, files, "/killed", nullptr, Normalisation::kBatch), want,
+               "killed at " + std::to_string(kill));
   }
 }
 
@@ -238,7 +253,7 @@ TEST(Learner, ATaskThatCannotWorkIsRefusedBeforeAnythingChanges) {
   EXPECT_ERROR(ErrorCode::kInvalidInput, "twice", learn({0, 1, 0}));
   EXPECT_ERROR(ErrorCode::kInvalidInput, "no class", learn({}));
   EXPECT_ERROR(ErrorCode::kInvalidInput, "outside", learn({-1}));
-  EXPECT_ERROR(ErrorCode::kInvalidInput, "name of a domain", learn({0, 1}, ""));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "the name of a domain", learn({0, 1}, ""));
   EXPECT_EQ(learner.model().classes(), 0);
   EXPECT_ERROR(ErrorCode::kConflict, "not learned any class", (void)learner.Predict(source));
   EXPECT_NO_THROW(learn({0, 1}));

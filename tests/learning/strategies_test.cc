@@ -9,7 +9,6 @@
 #include <set>
 
 #include "codec/update.h"
-#include "learning/continual/head_rows.h"
 #include "learning/continual/strategies/analytic.h"
 #include "learning/continual/strategies/cls_er.h"
 #include "learning/continual/strategies/derpp.h"
@@ -291,7 +290,10 @@ TEST_F(OneStep, ClsErPullsTowardsTheSlowModelThatKnowsBetter) {
   cls.BeforeTask(context_);  // Both slow models start as copies, ...
   Classifier& stable = const_cast<Classifier&>(*cls.stable());
   const Classifier other = RecipeModel(Architecture::kSmallCnn, 3, 99);
-  CopyValues(other, stable);  // ... here one is made different.
+  for (std::size_t i = 0; i < stable.tensors().size(); ++i) {  // ... here one is made different.
+    at::Tensor value = stable.tensors()[i].value;
+    value.copy_(other.tensors()[i].value);
+  }
   const Rows now = MemoryLogits(model_, 1);
   const Rows plastic = MemoryLogits(*cls.plastic(), 1);
   const Rows slow = MemoryLogits(other, 1);

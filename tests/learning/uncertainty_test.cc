@@ -89,6 +89,14 @@ TEST_F(Scores, DoNotDependOnBatchesOrNeighbours) {
   EXPECT_NEAR(few.uncertainty[1], all.uncertainty[2], 1e-6);
 }
 
+TEST_F(Scores, WithoutPassesAreTheFeaturesAlone) {
+  const PictureScores all = ScorePictures(model_, source_, indices_, settings_);
+  settings_.passes = 0;
+  const PictureScores features = ScorePictures(model_, source_, indices_, settings_);
+  EXPECT_EQ(features.features, all.features);
+  EXPECT_TRUE(features.uncertainty.empty());
+}
+
 TEST_F(Scores, PicturesAreNotAugmented) {
   (void)ScorePictures(model_, source_, indices_, settings_);
   EXPECT_TRUE(source_.augmentations.empty());
