@@ -63,6 +63,7 @@ class NormalisedConvolution {
   [[nodiscard]] at::Tensor Apply(const at::Tensor& x, Phase phase) const;
 
  private:
+  [[nodiscard]] at::Tensor Weight() const;
   [[nodiscard]] at::Tensor Convolve(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                                     Activation activation) const;
   [[nodiscard]] at::Tensor ByBatchStatistics(const at::Tensor& x) const;
