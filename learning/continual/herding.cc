@@ -58,7 +58,7 @@ HEMAFED_WIDE_LOOP std::int64_t DotIntegers(const std::int8_t* a, const std::int1
   for (std::size_t block = 0; block < width; block += kBlock) {
     std::int32_t part = 0;
     for (std::size_t j = block; j < block + kBlock; ++j) {
-      const std::int16_t wide = a[j];
+      const auto wide = static_cast<std::int16_t>(a[j]);
       part += std::int32_t{wide} * std::int32_t{b[j]};
     }
     sum += part;

@@ -42,8 +42,8 @@ double ScheduledRate(const ScheduleSettings& settings, double rate, std::uint64_
     case ScheduleKind::kLinear: return rate * (1.0 - part);
     case ScheduleKind::kCosine: return rate * 0.5 * (1.0 + std::cos(std::numbers::pi * part));
     case ScheduleKind::kStep: {
-      const std::uint64_t epoch = step * epochs / steps;
-      return rate * std::pow(settings.factor, static_cast<double>(epoch / settings.every_epochs));
+      const std::uint64_t falls = step * epochs / steps / settings.every_epochs;
+      return rate * std::pow(settings.factor, static_cast<double>(falls));
     }
   }
   return rate;
