@@ -45,8 +45,10 @@ void RequireSameSettings(const json& stored, const json& current, const std::str
   if (stored == current) return;
   if (stored.is_object() && current.is_object()) {
     for (const auto& [key, value] : current.items()) {
-      if (!stored.contains(key)) Fail("the checkpoint was made without the setting '" + place + key + "'");
-      RequireSameSettings(stored.at(key), value, place + key + ".");
+      if (!stored.contains(key)) Fail("the checkpoint was made without a setting that is '" + key + "' now");
+      std::string below = place;
+      below.append(key).append(".");
+      RequireSameSettings(stored.at(key), value, below);
     }
     Fail("the checkpoint has settings that this program does not know");
   }

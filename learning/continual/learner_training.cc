@@ -2,6 +2,7 @@
 //
 // The steps of one task.
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <map>
 #include <utility>

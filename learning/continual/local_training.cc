@@ -2,6 +2,7 @@
 #include "learning/continual/local_training.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <cmath>
 #include <optional>

@@ -2,6 +2,7 @@
 #include "learning/continual/strategies/ewc.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <numeric>
 #include <string_view>

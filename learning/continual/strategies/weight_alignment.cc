@@ -2,6 +2,7 @@
 #include "learning/continual/strategies/weight_alignment.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include "codec/head_growth.h"
 #include "common/error.h"
