@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "studies/uacl/uacl_command.h"
 
+#include <ATen/Version.h>
 #include <torch/version.h>
 
 #include <algorithm>
@@ -114,7 +115,7 @@ RunRecord MakeRecord(const StudyFile& study, const std::vector<std::size_t>& exp
                      {"precision", learning::PrecisionName(study.model.precision)},
                      {"input_px", study.model.input_px},
                      {"part", study.part == StudyPart::kTest ? "test" : "validation"}};
-  record.machine = {{"device", "cpu"}};
+  record.machine = {{"device", "cpu"}, {"instruction_set", at::get_cpu_capability()}};
   return record;
 }
 

@@ -97,6 +97,27 @@ TEST_F(UaclStudy, DoesNotMakeARunTwiceAndRefusesResultsOfOtherSettings) {
   EXPECT_ERROR(ErrorCode::kConflict, "other settings", (void)RunUaclStudy(options));
 }
 
+TEST_F(UaclStudy, ScoresAHospitalThatNeverTrainsInAColumnOfItsOwn) {
+  UaclOptions options = Options(StudyText(
+      "[[experiment]]\nname = \"D\"\ntitle = \"two, and one more to look at\"\nunseen = [\"acevedo-20\"]\nmethods = "
+      "[\"finetuning\", \"icarl\"]\n[[experiment.task]]\ndomain = \"matek-19\"\n[[experiment.task]]\ndomain = "
+      "\"int-20\"\n"));
+  options.seeds = {1, 2};
+  EXPECT_EQ(RunUaclStudy(options), 0);
+  const json experiment = Summary().at("D");
+  EXPECT_EQ(experiment.at("columns"), (json{"matek-19", "int-20", "acevedo-20 (unseen)"}));
+  const json& runs = experiment.at("methods").at("icarl").at("runs");
+  ASSERT_EQ(runs.size(), 2u);
+  double mean = 0;
+  for (const json& run : runs) {
+    ASSERT_EQ(run.at("matrix").size(), 2u);
+    ASSERT_EQ(run.at("matrix").at(1).size(), 3u);
+    // The unseen hospital does not count in the average.
+    mean += (run.at("matrix").at(1).at(0).get<double>() + run.at("matrix").at(1).at(1).get<double>()) / 4;
+  }
+  EXPECT_NEAR(experiment.at("methods").at("icarl").at("average_accuracy").at("mean").get<double>(), mean, 1e-12);
+}
+
 TEST_F(UaclStudy, NamesWhatTheStudyDoesNotHave) {
   UaclOptions options = Options(StudyText(kDomains));
   options.methods = {"magic"};
