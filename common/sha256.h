@@ -24,7 +24,7 @@ struct Digest {
   [[nodiscard]] std::string Hex() const { return HexEncode(bytes); }
   // 64 lower-case hexadecimal characters, or nothing.
   [[nodiscard]] static std::optional<Digest> FromHex(std::string_view text);
-  auto operator<=>(const Digest&) const = default;
+  auto operator<=>(const Digest&) const = default;  // NOLINT(modernize-use-nullptr): clang-tidy 14's mistake
 };
 
 class Sha256 {

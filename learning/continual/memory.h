@@ -22,7 +22,7 @@ struct ExemplarKey {
   std::string domain;
   std::int64_t label = 0;  // class index of the study
   Digest picture;
-  auto operator<=>(const ExemplarKey&) const = default;
+  auto operator<=>(const ExemplarKey&) const = default;  // NOLINT(modernize-use-nullptr): as in sha256.h
 };
 
 struct Memory {

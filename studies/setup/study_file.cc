@@ -179,7 +179,7 @@ learning::DomainSource ReadDomain(const Settings& table, const Path& folder) {
   domain.folder = table.Text("folder", kMaxPathBytes);
   domain.layout = static_cast<PictureLayout>(table.Choice("layout", {"manifest", "folders"}));
   domain.labels = folder / table.Text("labels", kMaxPathBytes);
-  domain.crop = static_cast<std::uint32_t>(table.Integer("crop", 0, learning::kMaxTileSide * 4));
+  domain.crop = static_cast<std::uint32_t>(table.Integer("crop", 0, learning::kMaxCropPixels));
   return domain;
 }
 

@@ -131,8 +131,8 @@ RunFigures FiguresOf(const RunResult& result, std::size_t classes) {
 }
 
 learning::OverRuns Over(const std::vector<RunFigures>& runs, double RunFigures::*figure) {
-  std::vector<double> values;
-  for (const RunFigures& run : runs) values.push_back(run.*figure);
+  std::vector<double> values(runs.size());
+  std::transform(runs.begin(), runs.end(), values.begin(), [&](const RunFigures& run) { return run.*figure; });
   return learning::DescribeRuns(values);
 }
 

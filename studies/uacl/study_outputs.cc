@@ -194,7 +194,10 @@ void CollectSettings(const json& value, const std::string& place,
                      std::vector<std::pair<std::string, std::string>>& settings) {
   if (value.is_object() && !value.empty()) {
     for (const auto& [key, item] : value.items()) {
-      CollectSettings(item, place.empty() ? key : place + "." + key, settings);
+      std::string below = place;
+      if (!below.empty()) below += '.';
+      below += key;
+      CollectSettings(item, below, settings);
     }
   } else {
     settings.emplace_back(place, value.is_string() ? value.get<std::string>() : value.dump());
