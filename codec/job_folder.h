@@ -7,8 +7,8 @@
 //     jobs/objects/<sha256>        model files, written by the agent, named by content
 //     jobs/plans/<sha256>.toml     the signed plan's text, likewise
 //     jobs/todo/<job>.json         one job; appears complete, by rename
-//     jobs/done/<job>/report.json  the result, and update.hfu for a training job; appears complete, by rename of the
-//     folder jobs/progress.json           what the trainer is doing now; replaced by rename
+//     jobs/done/<job>/report.json  the result, with update.hfu for a training job; the folder appears by rename
+//     jobs/progress.json           what the trainer is doing now; replaced by rename
 //
 // A job is a pure description: the same job, plan, models and pictures give the same result, so a trainer that died
 // simply runs it again. Both sides treat everything the other wrote as foreign: bounded, validated, re-hashed.

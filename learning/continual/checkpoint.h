@@ -3,8 +3,9 @@
 //
 // A checkpoint on disk: tensors by name in a safetensors file, everything else in a JSON file that names it by SHA-256.
 //
-//     checkpoint.json          {"fields": {...}, "format": "hemafed.checkpoint.1", "sha256": "...", "tensors":
-//     "state-7.safetensors"} state-7.safetensors      the number counts up
+//     checkpoint.json        {"fields": {...}, "format": "hemafed.checkpoint.1", "sha256": "...", "tensors": NAME}
+//
+//     state-7.safetensors    the tensors that NAME says; the number counts up
 //
 // Writing puts the new tensors beside the old ones, makes them durable, then replaces checkpoint.json in one rename,
 // and only then removes the old tensors: at every moment the folder holds one whole checkpoint, the old one or the new.

@@ -3,9 +3,8 @@
 //
 // Turns a folder of pictures into a DatasetIndex. Two kinds of folder are read:
 //
-// (a) A domain with a manifest: `manifest.csv` (file, class_original, class_common, split, width, height, sha256) and,
-// if
-//     present, `sources.csv` (file, ..., group). The label is class_common; the manifest's split is kept.
+// (a) A domain with a manifest: `manifest.csv` (file, class_original, class_common, split, width, height, sha256),
+//     with or without `sources.csv` (file, ..., group). The label is class_common; the manifest's split is kept.
 // (b) A tree of folders. The label is the first folder below the root, or the file name up to its first '_' (published
 //     sets of Barcelona and Munich put the finer class there), as the label map says (label_map.h, class_from). A file
 //     whose folder speaks of another class than its name is kept and reported. The split is HoldOut of split_rule.h.

@@ -4,7 +4,7 @@
 // The pictures of a study: every domain that the chosen experiments name, opened once and shared by all runs.
 //
 // A column is a test set: for each task its domain's test pictures of the task's classes, then one column for each
-// unseen domain with all its classes. Under `part = "validation"` the training fifth of the training pictures takes the
+// unseen domain with all its classes. Under `part = "validation"` a fifth of the training pictures takes the
 // place of the test pictures, and training goes without it (design 11.2).
 //
 // Errors: those of DomainPictures; kInvalidInput for a task or column without pictures of a class. Thread-safety: const
@@ -27,8 +27,8 @@
 namespace hemafed::studies {
 
 struct TestColumn {
-  std::string title;                    // "raabin", or "raabin 3-4" where a domain has several tasks
-  std::string domain;                   //
+  std::string title;  // "raabin", or "raabin 2" for the second of several tasks there
+  std::string domain;
   std::vector<std::uint32_t> pictures;  // positions in the domain's index, ascending
   std::vector<std::int64_t> truth;      // class index of each
 };
