@@ -47,6 +47,8 @@ class FederationHarness {
     std::uint64_t order_seed = 1;             // In which order waiting messages are delivered.
     FileSystem* coordinator_files = nullptr;  // Null: the machine's.
     std::string policy = "federated";
+    std::string tasks = kSmallTasks;
+    std::string top = {};  // More lines of the plan, in front of its tables.
   };
 
   FederationHarness(Path root, Options options)
@@ -69,13 +71,14 @@ class FederationHarness {
     const Digest digest = WriteToyWeights(coordinator_files_, weights);
     ObjectStore store(coordinator_files_, root_ / "consortium");
     store.AdoptFile(weights, digest);
-    plan_text_ = SmallPlanText(digest, options.policy);
+    plan_text_ = SmallPlanText(digest, options.policy, options.tasks, options.top);
+    const std::vector<std::string> sites = ParsePlan(plan_text_, "plan").Sites();
     StartCoordinator();
-    for (const std::string site : {"first", "second"}) Join(site);
+    for (const std::string& site : sites) Join(site);
     const Path plan = root_ / "plan.toml";
     WriteFileAtomically(coordinator_files_, plan, plan_text_);
     coordinator::SubmitPlan(coordinator_files_, *consortium_, OperatorKey(), plan);
-    for (const std::string site : {"first", "second"}) StartAgent(site);
+    for (const std::string& site : sites) StartAgent(site);
   }
 
   [[nodiscard]] coordinator::Service& service() { return *service_; }
