@@ -103,7 +103,7 @@ void Replay::CheckRoundClosed(const FederationState& state, const RoundClosedEnt
       throw Error(ErrorCode::kRefused, "a weight is given to " + site + ", which sent no update");
     updates.push_back({.file = object_(update->second.values), .weight = weight});
   }
-  const AggregateResult result = Aggregate(files_, current, layout, updates, scratch_ / kNext);
+  const AggregateResult result = Aggregate(files_, current, layout, WeightedMean(updates), scratch_ / kNext);
   if (result.step != entry.step) {
     throw Error(ErrorCode::kRefused, "the updates' weighted mean has the digest " + result.step.Hex() +
                                          ", the log says " + entry.step.Hex());

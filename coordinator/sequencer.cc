@@ -80,7 +80,7 @@ void Sequencer::CloseRound() {
     updates.push_back({.file = store_.PathOf(state.updates().at(site).values), .weight = weight});
   }
   const Path merged = scratch_ / "merged.safetensors";
-  const AggregateResult result = Aggregate(files_, base, layout, updates, merged);
+  const AggregateResult result = Aggregate(files_, base, layout, WeightedMean(updates), merged);
   store_.AdoptFile(merged, result.model);
   entry.step = result.step;
   entry.model = result.model;
