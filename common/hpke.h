@@ -41,7 +41,7 @@ inline constexpr std::size_t kMaxHpkeInfoBytes = 4096;
 inline constexpr std::size_t kMaxHpkeAadBytes = 4096;
 // One message is held in memory twice. Longer contents go in several messages (1 MiB chunks in a sealed bundle).
 inline constexpr std::size_t kMaxHpkePlaintextBytes = 64u << 20;
-// Messages of one context; a sealed bundle has at most 4,097. Far below the 2^96 of the RFC and 2^32 of GCM.
+// Messages of one context; a sealed bundle has at most 4,096. Far below the 2^96 of the RFC and 2^32 of GCM.
 inline constexpr std::uint64_t kMaxHpkeMessages = 65'536;
 
 // An X25519 point. Any 32 bytes are one; those of low order are refused when they are used.
