@@ -194,8 +194,10 @@ void FeatureSumsBuilder::Flush() {
       const std::uint32_t left = features[i];
       if (left == 0) continue;  // About half of them, after the ReLU.
       sums_.targets_[i * sums_.classes_ + labels_[p]] += left;
-      // The product is below 2^32; the sum does not depend on the order.
-      for (std::size_t j = i; j < width; ++j) row[j - i] += std::int64_t{left * std::uint32_t{features[j]}};
+      for (std::size_t j = i; j < width; ++j) {
+        const std::uint32_t product = left * features[j];  // Below 2^32.
+        row[j - i] += product;
+      }
     }
   }
   for (const std::uint32_t label : labels_) ++sums_.pictures_[label];

@@ -345,7 +345,7 @@ std::vector<BundleItem> OpenSealedBundle(const ReadableFile& file, const BundleA
   PlaintextReader plaintext(file, header, key);
   Bytes table(header.items * kItemBytes);
   plaintext.Read(table);
-  const std::vector<BundleItem> items = DecodeTable(table);
+  std::vector<BundleItem> items = DecodeTable(table);
   if (const auto problem = CheckBundleItems(items)) Fail(*problem);
   if (PlaintextBytes(items) != header.plaintext_bytes) Fail("its items do not have the bytes that its header says");
   Bytes picture;

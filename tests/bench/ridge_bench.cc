@@ -2,8 +2,7 @@
 //
 // How long the analytic head takes without its network: summing the random features of a task's pictures, writing and
 // reading the file of sums, and solving the head. Usage: ridge_bench [FEATURES] [CLASSES] [PICTURES] [FOLDER]; default
-// 2048 5 6000. Features are random with half of them zero, as after a ReLU. One thread, one run of each part; memory is
-// the process's peak resident set.
+// 2048 5 6000. Features are random with half of them zero, as after a ReLU. One thread, one run of each part.
 #include <sys/resource.h>
 
 #include <chrono>
@@ -22,52 +21,63 @@ namespace {
 
 using namespace hemafed;
 
-double Seconds(const std::function<void()>& work) {
-  const auto start = std::chrono::steady_clock::now();
-  work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
 double ProcessorSeconds() {
   rusage usage{};
   ::getrusage(RUSAGE_SELF, &usage);
-  return static_cast<double>(usage.ru_utime.tv_sec) + static_cast<double>(usage.ru_utime.tv_usec) * 1e-6;
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
+  };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+// On the clock, and of the processor: the difference tells how busy the machine was.
+struct Time {
+  double clock = 0;
+  double processor = 0;
+};
+
+Time Measure(const std::function<void()>& work) {
+  const double processor = ProcessorSeconds();
+  const auto start = std::chrono::steady_clock::now();
+  work();
+  return {std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(),
+          ProcessorSeconds() - processor};
+}
+
+void Print(const char* part, const Time& time) {
+  std::printf("%-6s %.3f s (processor %.3f s)", part, time.clock, time.processor);
 }
 
 void Run(std::uint32_t features, std::uint32_t classes, std::uint32_t pictures, const Path& folder) {
   std::printf("%u features, %u classes, %u pictures\n", features, classes, pictures);
-  double summing = 0;
-  FeatureSumsBuilder builder(features, classes);
-  std::vector<double> phi(features);
-  std::vector<std::uint16_t> rounded(features);
-  for (std::uint32_t p = 0; p < pictures; ++p) {
-    RandomStream random(1, p);
-    for (double& value : phi) value = std::max(0.0, random.NextBetween(-2, 2));
-    summing += Seconds([&] {
-      (void)RoundFeatures(phi, rounded);
-      builder.Add(rounded, p % classes);
-    });
-  }
+  // All features first, so that drawing them is not measured.
+  std::vector<double> phi(std::size_t{features} * pictures);
+  RandomStream random(1);
+  for (double& value : phi) value = std::max(0.0, random.NextBetween(-2, 2));
   std::optional<FeatureSums> sums;
-  summing += Seconds([&] { sums = builder.Finish(); });
-  std::printf("sum      %.3f s  %.0f pictures/s\n", summing, pictures / summing);
+  const Time summing = Measure([&] {
+    FeatureSumsBuilder builder(features, classes);
+    std::vector<std::uint16_t> rounded(features);
+    for (std::uint32_t p = 0; p < pictures; ++p) {
+      (void)RoundFeatures(std::span(phi).subspan(std::size_t{p} * features, features), rounded);
+      builder.Add(rounded, p % classes);
+    }
+    sums = builder.Finish();
+  });
+  phi = {};
+  Print("sum", summing);
+  std::printf("  %.0f pictures/s of processor time\n", pictures / summing.processor);
 
   const Path file = folder / "bench.hfs";
   FeatureSumsFileInfo info;
-  const double writing = Seconds([&] { info = WriteFeatureSums(RealFileSystem(), file, *sums, Durability::kCached); });
-  std::printf("write    %.3f s  %.1f MB\n", writing, static_cast<double>(info.file_bytes) / 1e6);
-  const double reading =
-      Seconds([&] { sums = ReadFeatureSums(*RealFileSystem().OpenForRead(file), features, classes); });
-  std::printf("read     %.3f s, checks included\n", reading);
+  Print("write", Measure([&] { info = WriteFeatureSums(RealFileSystem(), file, *sums, Durability::kCached); }));
+  std::printf("  %.1f MB\n", static_cast<double>(info.file_bytes) / 1e6);
+  Print("read", Measure([&] { sums = ReadFeatureSums(*RealFileSystem().OpenForRead(file), features, classes); }));
+  std::printf("  checks included\n");
 
-  const double processor = ProcessorSeconds();
   RidgeHead head;
-  const double solving = Seconds([&] { head = SolveRidge(*sums, 1.0); });
-  struct rusage usage {};
-  ::getrusage(RUSAGE_SELF, &usage);
-  std::printf("solve    %.3f s (processor %.3f s), residual check included; head %s\n", solving,
-              ProcessorSeconds() - processor, head.Hash().Hex().substr(0, 16).c_str());
-  std::printf("peak memory %.1f MiB\n", static_cast<double>(usage.ru_maxrss) / 1024);
+  Print("solve", Measure([&] { head = SolveRidge(*sums, 1.0); }));
+  std::printf("  residual check included; head %s\n", head.Hash().Hex().substr(0, 16).c_str());
 }
 
 }  // namespace
