@@ -44,7 +44,7 @@ TEST(Projection, MatrixIsItsRowsExactlyInFloat) {
   for (std::uint32_t row = 0; row < 9; ++row) {
     const std::vector<std::int32_t> steps = ProjectionRow(7, row, 11);
     for (std::size_t column = 0; column < 11; ++column) {
-      EXPECT_EQ(std::ldexp(static_cast<double>(matrix[row * 11 + column]), 22), steps[column]);
+      EXPECT_EQ(std::ldexp(static_cast<double>(matrix[std::size_t{row} * 11 + column]), 22), steps[column]);
     }
   }
 }

@@ -191,8 +191,9 @@ TEST_F(RidgeHeadTest, PredictsTheClassesItWasSolvedFor) {
   for (std::uint32_t p = 0; p < 30; ++p) {
     std::vector<std::uint16_t> features = SampleFeatures(p, 8);
     for (auto& value : features) value = static_cast<std::uint16_t>(value / 8);
-    features[2 * (p % 3)] = 1500;
-    features[2 * (p % 3) + 1] = 1200;
+    const std::size_t own = std::size_t{p} % 3 * 2;
+    features[own] = 1500;
+    features[own + 1] = 1200;
     builder.Add(features, p % 3);
     pictures.push_back(features);
   }

@@ -97,14 +97,12 @@ TEST(SealedBundle, GivesTheRecipientWhatWasSent) {
 }
 
 TEST(SealedBundle, FitsItsChunksExactlyToTheByte) {
-  for (const int beyond : {-1, 0, 1}) {
+  for (const std::size_t plaintext : {2 * kBundleChunkBytes - 1, 2 * kBundleChunkBytes, 2 * kBundleChunkBytes + 1}) {
     Bundle bundle;
     // One item: 44 bytes of table before the picture.
-    bundle.AddPicture(
-        0, BundleList::kHerding, 0,
-        RandomPicture(static_cast<std::size_t>(2 * static_cast<int>(kBundleChunkBytes) - 44 + beyond), 1));
+    bundle.AddPicture(0, BundleList::kHerding, 0, RandomPicture(plaintext - 44, 1));
     const std::string content = Written(bundle);
-    EXPECT_EQ(content.size(), 216 + 44 + bundle.pictures[0].size() + (beyond > 0 ? 3 : 2) * 16);
+    EXPECT_EQ(content.size(), 216 + plaintext + (plaintext > 2 * kBundleChunkBytes ? 48 : 32));
     EXPECT_EQ(Open(content, bundle).pictures, bundle.pictures);
   }
 }

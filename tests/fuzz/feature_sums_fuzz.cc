@@ -18,12 +18,13 @@ using namespace hemafed;
 void ReadAndSolve(ByteView input, std::uint32_t features, std::uint32_t classes) {
   const FeatureSums sums = ReadFeatureSums(testing_support::MemoryFile(input), features, classes);
   if (sums.Implausible() || input.size() > MaxFeatureSumsFileBytes(features, classes)) std::abort();
-  if (SolveRidge(sums, 1.0).weights.size() != features * classes) std::abort();
+  if (SolveRidge(sums, 1.0).weights.size() != std::size_t{features} * classes) std::abort();
 }
 
 // The input as the values themselves, so that the fuzzer reaches the checks behind the compressor.
 Bytes FileOf(ByteView values, std::uint32_t features, std::uint32_t classes) {
-  std::vector<std::int64_t> integers(features * (features + 1) / 2 + features * classes + classes);
+  std::vector<std::int64_t> integers(std::size_t{features} * (features + 1) / 2 + std::size_t{features} * classes +
+                                     classes);
   for (std::size_t i = 0; i < integers.size() && 8 * i + 8 <= values.size(); ++i) {
     integers[i] = LoadLittleEndian<std::int64_t>(&values[8 * i]);
   }
