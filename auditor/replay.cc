@@ -54,6 +54,11 @@ Replay::~Replay() {
 
 void Replay::Check(const FederationState& state, const Entry& entry) {
   if (const auto* opened = std::get_if<TaskOpenedEntry>(&entry.body)) CheckTaskOpened(state, *opened);
+  if (const auto* candidate = std::get_if<CandidateEntry>(&entry.body)) {
+    // Whether one may stand here is the state's question, but what is merged must be there.
+    state.Check(entry);
+    CheckMerge(state, candidate->halvings, candidate->step, candidate->model);
+  }
   if (const auto* closed = std::get_if<RoundClosedEntry>(&entry.body)) CheckRoundClosed(state, *closed);
   const auto* statement = std::get_if<StatementEntry>(&entry.body);
   if (statement != nullptr && statement->statement.kind == StatementKind::kUpdate) CheckUpdate(state, *statement);
@@ -101,26 +106,32 @@ void Replay::CheckUpdate(const FederationState& state, const StatementEntry& ent
   }
 }
 
-void Replay::CheckRoundClosed(const FederationState& state, const RoundClosedEntry& entry) {
+void Replay::CheckMerge(const FederationState& state, std::uint32_t halvings, const Digest& step, const Digest& model) {
   const Path current = scratch_ / kCurrent;
   const UpdateLayout layout = LayoutOfModel(SafetensorsReader::Open(files_, current));
   const bool keeps_step = state.plan().aggregation.server_momentum > 0;
   std::optional<Path> previous_step, step_file;
   if (keeps_step && state.last_step()) previous_step = scratch_ / kStep;
   if (keeps_step) step_file = scratch_ / kNextStep;
-  const AggregateResult result =
-      Aggregate(files_, current, layout, MergeOfRound(state, object_, previous_step), scratch_ / kNext, step_file);
-  if (step_file) files_.Rename(*step_file, scratch_ / kStep);
-  if (result.step != entry.step) {
+  const AggregateResult result = Aggregate(
+      files_, current, layout, MergeOfRound(state, object_, previous_step, halvings), scratch_ / kNext, step_file);
+  if (result.step != step) {
     throw Error(ErrorCode::kRefused, "the updates merged by the plan's rule give the step " + result.step.Hex() +
-                                         ", the log says " + entry.step.Hex());
+                                         ", the log says " + step.Hex());
   }
-  if (result.model != entry.model) {
+  if (result.model != model) {
     throw Error(ErrorCode::kRefused,
-                "the merged model has the digest " + result.model.Hex() + ", the log says " + entry.model.Hex());
+                "the merged model has the digest " + result.model.Hex() + ", the log says " + model.Hex());
   }
-  files_.Rename(scratch_ / kNext, current);
+}
+
+void Replay::CheckRoundClosed(const FederationState& state, const RoundClosedEntry& entry) {
+  // A judged candidate was computed when it was offered; the state knows which one the round must end with.
+  if (!state.candidate()) CheckMerge(state, 0, entry.step, entry.model);
   ++rounds_;
+  if (entry.rejected) return;
+  files_.Rename(scratch_ / kNext, scratch_ / kCurrent);
+  if (state.plan().aggregation.server_momentum > 0) files_.Rename(scratch_ / kNextStep, scratch_ / kStep);
 }
 
 }  // namespace hemafed::auditor

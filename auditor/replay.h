@@ -32,6 +32,8 @@ class Replay {
  private:
   void CheckTaskOpened(const FederationState& state, const TaskOpenedEntry& entry);
   void CheckUpdate(const FederationState& state, const StatementEntry& entry);
+  // Computes the open round's merge again, into the scratch folder.
+  void CheckMerge(const FederationState& state, std::uint32_t halvings, const Digest& step, const Digest& model);
   void CheckRoundClosed(const FederationState& state, const RoundClosedEntry& entry);
   void RequireObject(const Digest& digest, const std::string& what) const;
 

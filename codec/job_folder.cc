@@ -13,7 +13,7 @@ using nlohmann::json;
 
 namespace {
 
-constexpr std::array<std::string_view, 4> kKindNames{"commit", "train", "select", "evaluate"};
+constexpr std::array<std::string_view, 5> kKindNames{"commit", "train", "select", "evaluate", "judge"};
 constexpr std::int64_t kJobFormat = 1;
 
 void RequireFormat(JsonFields& fields) {
@@ -29,8 +29,11 @@ std::string_view JobKindName(JobKind kind) noexcept { return kKindNames[static_c
 
 std::string Job::Name() const {
   std::string name = plan.Hex().substr(0, 8) + "-t" + std::to_string(task);
-  if (kind == JobKind::kTrain) name += "-r" + std::to_string(round);
-  return name + "-" + std::string(JobKindName(kind));
+  if (kind == JobKind::kTrain || kind == JobKind::kJudge) name += "-r" + std::to_string(round);
+  name += "-" + std::string(JobKindName(kind));
+  // A round has a candidate for each halving.
+  if (kind == JobKind::kJudge) name += "-" + model.Hex().substr(0, 8);
+  return name;
 }
 
 std::string Job::ToText() const {
@@ -55,7 +58,7 @@ Job Job::FromText(std::string_view text, const std::string& where) {
   const std::string kind = fields.Text("kind", 16);
   std::size_t index = 0;
   while (index < kKindNames.size() && kKindNames[index] != kind) ++index;
-  if (index == kKindNames.size()) fields.Fail("kind", "is not commit, train, select or evaluate");
+  if (index == kKindNames.size()) fields.Fail("kind", "is not commit, train, select, evaluate or judge");
   job.kind = static_cast<JobKind>(index);
   job.plan = fields.Sha256Digest("plan");
   job.site = fields.Text("site", kMaxNameBytes);

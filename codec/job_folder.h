@@ -36,6 +36,7 @@ enum class JobKind : std::uint8_t {
   kTrain,     // S local steps from the base model; writes the update.
   kSelect,    // Choose exemplars with the task's final model and put them into the vault.
   kEvaluate,  // Confusion matrix of a model on this site's test pictures.
+  kJudge,     // Agreement of a round's candidate with the teacher, for the retention gate.
 };
 
 [[nodiscard]] std::string_view JobKindName(JobKind kind) noexcept;
@@ -45,13 +46,14 @@ struct Job {
   Digest plan;
   std::string site;
   std::uint32_t task = 0;
-  std::uint32_t round = 0;        // Training jobs only; 0 otherwise.
+  std::uint32_t round = 0;        // Training and judging jobs only; 0 otherwise.
   bool rehearsing = false;        // Train on this site's exemplars of its earlier tasks instead of its pictures.
-  Digest model;                   // Base of a training job; the model to select or evaluate with otherwise.
+  Digest model;                   // Base of a training job; the model to select with, evaluate or judge otherwise.
   std::optional<Digest> teacher;  // Model before the task; none in the first task or without distillation.
   bool carry_residual = false;    // Whether the previous round's rounding residual is added (design, 11.11).
 
-  // "<first 8 digits of the plan>-t<task>[-r<round>]-<kind>": unique within a plan and site.
+  // "<first 8 digits of the plan>-t<task>[-r<round>]-<kind>[-<first 8 digits of the candidate>]": unique within a plan
+  // and site.
   [[nodiscard]] std::string Name() const;
   [[nodiscard]] std::string ToText() const;
   [[nodiscard]] static Job FromText(std::string_view text, const std::string& where);
@@ -60,7 +62,7 @@ struct Job {
 
 struct JobReport {
   Digest job;           // SHA-256 of the job's text: a report for another job of the same name is not taken.
-  nlohmann::json body;  // CommitmentReport, UpdateReport, ExemplarReport or the evaluation report.
+  nlohmann::json body;  // One of the reports of codec/reports.h, or an evaluation report.
 
   [[nodiscard]] std::string ToText() const;
   [[nodiscard]] static JobReport FromText(std::string_view text, const std::string& where);

@@ -126,6 +126,26 @@ AggregationPlan ReadAggregation(const Settings& table, StrategyKind strategy) {
   return aggregation;
 }
 
+RetentionPlan ReadRetention(const Settings& table, const Plan& plan) {
+  RetentionPlan retention;
+  if (!plan.KeepsExemplars())
+    table.Fail("pictures", "are of hospitals that rehearse, but this plan keeps no exemplars");
+  retention.pictures = static_cast<std::uint32_t>(table.Integer("pictures", 1, kMaxProbe));
+  if (retention.pictures < plan.min_pictures) {
+    table.Fail("pictures", "are fewer than min_pictures, so that no hospital could report on them");
+  }
+  const double max_drop = table.Number("max_drop", 0, 1);
+  // Two standard errors of a share of n pictures are at most 2 sqrt(1 / 4n): below them chance would halve steps.
+  if (max_drop * max_drop * retention.pictures < 1) {
+    table.Fail("max_drop",
+               "is below two standard errors of an agreement measured on so few pictures; at least 1 / sqrt(" +
+                   std::to_string(retention.pictures) + ") can be told from chance");
+  }
+  retention.max_drop_millionths = static_cast<std::uint64_t>(RoundHalfEven(max_drop * 1e6));
+  retention.halvings = static_cast<std::uint32_t>(table.Integer("halvings", 0, kMaxHalvings));
+  return retention;
+}
+
 // A rule that the task's number of sites cannot support is refused here, not run degenerate.
 void CheckRule(const Settings& table, const Plan& plan, std::size_t task) {
   const std::size_t rehearsing = plan.Participants(task).size() - 1;
@@ -255,6 +275,15 @@ std::vector<std::string> Plan::Participants(std::size_t task) const {
   return sites;
 }
 
+std::vector<std::string> Plan::Judges(std::size_t task) const {
+  std::vector<std::string> sites;
+  if (retention.pictures == 0) return sites;
+  for (std::size_t earlier = 0; earlier < task; ++earlier) {
+    if (std::find(sites.begin(), sites.end(), tasks[earlier].site) == sites.end()) sites.push_back(tasks[earlier].site);
+  }
+  return sites;
+}
+
 std::vector<Column> Plan::Columns() const {
   std::map<std::string_view, std::size_t> tasks_of, seen;
   for (const TaskPlan& task : tasks) ++tasks_of[task.site];
@@ -315,6 +344,7 @@ Plan ParsePlan(std::string_view toml, const std::string& where) {
   plan.rehearsal = ReadRehearsal(rehearsal, plan.strategy.kind);
   plan.aggregation = ReadAggregation(settings.Table("aggregation"), plan.strategy.kind);
   plan.min_pictures = static_cast<std::uint64_t>(settings.Table("privacy").Integer("min_pictures", 1, 10'000));
+  if (const auto table = settings.OptionalTable("retention")) plan.retention = ReadRetention(*table, plan);
   for (const Settings& table : settings.Tables("task", kMaxTasks)) {
     plan.tasks.push_back(ReadTask(table, plan));
     CheckRule(table, plan, plan.tasks.size() - 1);

@@ -114,6 +114,14 @@ struct AggregationPlan {
 // Indices of Plan::classes, ascending.
 using ClassSet = std::vector<std::uint32_t>;
 
+// The retention gate (design, 4.4): earlier hospitals score a round's candidate against the task's teacher on training
+// pictures that rehearse nowhere.
+struct RetentionPlan {
+  std::uint32_t pictures = 0;             // At each of them; 0: no gate.
+  std::uint64_t max_drop_millionths = 0;  // Largest drop of agreement in one round, over all their pictures together.
+  std::uint32_t halvings = 0;             // How often a step that drops more is halved before it is given up.
+};
+
 struct TaskPlan {
   std::string site;
   std::uint32_t rounds = 0;
@@ -141,6 +149,7 @@ struct Plan {
   StrategyPlan strategy;
   RehearsalPlan rehearsal;
   AggregationPlan aggregation;
+  RetentionPlan retention;
   std::uint64_t min_pictures = 0;  // n_min of design 11.5.
   std::vector<TaskPlan> tasks;
   std::vector<std::string> observers;  // Hospitals that score every task's model and never train.
@@ -149,6 +158,8 @@ struct Plan {
   [[nodiscard]] std::vector<std::string> Sites() const;
   // Sites that train in task `task`: the active one first, then (under `federated`) earlier ones in task order.
   [[nodiscard]] std::vector<std::string> Participants(std::size_t task) const;
+  // Hospitals of earlier tasks, in task order, that judge the candidates of task `task`; none without a gate.
+  [[nodiscard]] std::vector<std::string> Judges(std::size_t task) const;
   // Columns of the accuracy matrix: tasks in order, then observers.
   [[nodiscard]] std::vector<Column> Columns() const;
   // Classes of a hospital's test pictures, by column: those of each of its tasks; all of the plan's for an observer.

@@ -141,6 +141,16 @@ UpdateReport UpdateReport::FromJson(JsonFields fields) {
   return report;
 }
 
+json JudgementReport::ToJson() const { return {{"pictures", pictures}, {"agrees", agrees}}; }
+
+JudgementReport JudgementReport::FromJson(JsonFields fields) {
+  JudgementReport report;
+  report.pictures = fields.Unsigned("pictures", kMaxPictures);
+  report.agrees = fields.Unsigned("agrees", report.pictures);
+  fields.RequireAllRead();
+  return report;
+}
+
 json ExemplarReport::ToJson() const {
   return {{"kept", kept}, {"classes", CountsToJson(classes)}, {"list", list.Hex()}};
 }

@@ -76,6 +76,16 @@ struct UpdateReport {
 [[nodiscard]] std::optional<std::string> WhyImplausible(const DistillationProbe& probe, const UpdateLayout& layout,
                                                         std::size_t old_classes, bool base_is_teacher);
 
+// How a hospital's own pictures take a round's candidate: on how many of them, un-augmented and in no exemplar list,
+// its best old class is the teacher's. Zero of zero where too few may be reported.
+struct JudgementReport {
+  std::uint64_t pictures = 0;
+  std::uint64_t agrees = 0;
+
+  [[nodiscard]] nlohmann::json ToJson() const;
+  [[nodiscard]] static JudgementReport FromJson(JsonFields fields);
+};
+
 // After a task: what the active site keeps for rehearsal. The list itself stays in its vault.
 struct ExemplarReport {
   std::uint64_t kept = 0;

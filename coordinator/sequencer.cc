@@ -4,7 +4,6 @@
 #include <utility>
 #include <vector>
 
-#include "codec/aggregate.h"
 #include "codec/head_growth.h"
 #include "codec/update.h"
 #include "common/safetensors.h"
@@ -33,7 +32,19 @@ bool Sequencer::Step() {
       return true;
     case Phase::kRoundOpen:
       if (state.updates().size() + state.refused().size() < state.participants().size() || Stuck()) return false;
-      CloseRound();
+      if (state.Judges().empty()) {
+        CloseRound();
+      } else {
+        OfferCandidate(0);
+      }
+      return true;
+    case Phase::kJudging:
+      if (!state.Judged()) return false;
+      if (state.CandidateAccepted() || !state.MayHalve()) {
+        CloseRound();
+      } else {
+        OfferCandidate(state.candidate()->halvings + 1);
+      }
       return true;
     case Phase::kEvaluating:
       if (state.exemplars_pending() || state.evaluations().size() < state.plan().Sites().size()) return false;
@@ -75,23 +86,45 @@ void Sequencer::OpenTask() {
   ledger_.Append(std::move(entry));
 }
 
-void Sequencer::CloseRound() {
+AggregateResult Sequencer::MergeRound(std::uint32_t halvings) {
   const FederationState& state = ledger_.state();
   const Path base = store_.PathOf(state.model());
   const UpdateLayout layout = LayoutOfModel(SafetensorsReader::Open(files_, base));
-  RoundClosedEntry entry{.task = state.task(), .round = state.round(), .weights = state.RoundWeights()};
   const bool keeps_step = state.plan().aggregation.server_momentum > 0;
   std::optional<Path> previous_step, step_file;
   if (keeps_step && state.last_step()) previous_step = store_.PathOf(*state.last_step());
   if (keeps_step) step_file = scratch_ / "step.raw";
   const Merge merge = MergeOfRound(
-      state, [&](const Digest& values) { return store_.PathOf(values); }, previous_step);
+      state, [&](const Digest& values) { return store_.PathOf(values); }, previous_step, halvings);
   const Path merged = scratch_ / "merged.safetensors";
   const AggregateResult result = Aggregate(files_, base, layout, merge, merged, step_file);
   if (step_file) store_.AdoptFile(*step_file, result.step);
   store_.AdoptFile(merged, result.model);
-  entry.step = result.step;
-  entry.model = result.model;
+  return result;
+}
+
+void Sequencer::OfferCandidate(std::uint32_t halvings) {
+  const AggregateResult merged = MergeRound(halvings);
+  ledger_.Append(CandidateEntry{.task = ledger_.state().task(),
+                                .round = ledger_.state().round(),
+                                .halvings = halvings,
+                                .step = merged.step,
+                                .model = merged.model});
+}
+
+void Sequencer::CloseRound() {
+  const FederationState& state = ledger_.state();
+  RoundClosedEntry entry{.task = state.task(), .round = state.round(), .weights = state.RoundWeights()};
+  if (const auto& candidate = state.candidate()) {
+    entry.halvings = candidate->halvings;
+    entry.rejected = !state.CandidateAccepted();
+    entry.step = candidate->step;
+    entry.model = entry.rejected ? state.model() : candidate->model;
+  } else {
+    const AggregateResult merged = MergeRound(0);
+    entry.step = merged.step;
+    entry.model = merged.model;
+  }
   ledger_.Append(std::move(entry));
 }
 

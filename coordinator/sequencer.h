@@ -10,6 +10,8 @@
 //                   no task is left                                plan_closed
 //   between rounds  always                                         round_opened
 //   round open      every participant answered                     round_closed (weighted integers, design 11.10-11)
+//                   the same, and the task has judges              candidate
+//   judging         every judge has spoken                         round_closed, or candidate with the step halved
 //   evaluating      exemplars are chosen, every site has scored    task_closed
 //
 // Errors: those of the ledger, the object store and Aggregate. A round in which every update was refused cannot close:
@@ -19,6 +21,7 @@
 #include <optional>
 #include <string>
 
+#include "codec/aggregate.h"
 #include "coordinator/ledger.h"
 #include "protocol/objects/object_store.h"
 
@@ -36,6 +39,9 @@ class Sequencer {
 
  private:
   void OpenTask();
+  // Merges the round's updates into a model in the store; returns step and model.
+  [[nodiscard]] AggregateResult MergeRound(std::uint32_t halvings);
+  void OfferCandidate(std::uint32_t halvings);
   void CloseRound();
 
   FileSystem& files_;

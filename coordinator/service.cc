@@ -139,7 +139,12 @@ void Service::Advance(std::vector<wire::Outgoing>& out) {
     const Phase before = state().phase();
     const std::uint32_t task = state().task(), round = state().round();
     if (!sequencer_.Step()) break;
-    if (before == Phase::kRoundOpen) {
+    if (state().phase() == Phase::kJudging) {
+      const std::uint32_t halvings = state().candidate()->halvings;
+      Tell("round " + std::to_string(round + 1) + " of task " + std::to_string(task + 1) +
+           ": earlier hospitals judge " +
+           (halvings == 0 ? "the merged model" : "it with the step halved " + std::to_string(halvings) + " times"));
+    } else if (before == Phase::kRoundOpen || before == Phase::kJudging) {
       Tell("round " + std::to_string(round + 1) + " of task " + std::to_string(task + 1) + " closed: model " +
            state().model().Hex().substr(0, 12));
     }
@@ -186,7 +191,8 @@ std::optional<wire::Refusal> Service::Authorise(const wire::TransferRequest& req
   if (!state().roster().contains(request.user) || !state().has_plan()) return refuse("there is no plan for this site");
   if (request.kind == wire::TransferRequest::Kind::kGet) {
     const bool current = request.digest == state().plan_digest() || request.digest == state().model() ||
-                         request.digest == state().teacher();
+                         request.digest == state().teacher() ||
+                         (state().candidate() && request.digest == state().candidate()->model);
     if (current) return std::nullopt;
     return refuse("only the plan, the current model and its teacher can be fetched now");
   }

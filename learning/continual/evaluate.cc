@@ -34,30 +34,57 @@ std::vector<std::uint32_t> AnswersOf(const at::Tensor& logits) {
 
 }  // namespace
 
+namespace {
+
+// Un-augmented batches of all pictures, on the model's device, in order.
+template <typename Use>
+void ForEachBatch(const Classifier& model, BatchSource& source, std::uint32_t batch,
+                  const std::function<void(std::uint64_t)>& on_pictures, const Use& use) {
+  if (batch < 1) Fail("a batch needs at least one picture");
+  const at::NoGradGuard no_gradients;
+  for (std::size_t first = 0; first < source.Size(); first += batch) {
+    std::vector<std::uint32_t> indices(std::min<std::size_t>(batch, source.Size() - first));
+    std::iota(indices.begin(), indices.end(), static_cast<std::uint32_t>(first));
+    use(source.Get(indices, std::nullopt).images.to(DeviceOf(model)), indices);
+    if (on_pictures) on_pictures(first + indices.size());
+  }
+}
+
+}  // namespace
+
 ConfusionMatrix Evaluate(const Classifier& model, BatchSource& source, std::uint32_t classes, std::uint32_t batch,
                          const std::function<void(std::uint64_t)>& on_pictures) {
-  if (batch < 1) Fail("a batch needs at least one picture");
   if (classes > kMaxClasses || model.classes() > std::int64_t{classes}) {
     Fail("the model knows " + std::to_string(model.classes()) + " classes, the plan " + std::to_string(classes) +
          " of at most " + std::to_string(kMaxClasses));
   }
   ConfusionMatrix result(classes);
-  const at::NoGradGuard no_gradients;
-  for (std::size_t first = 0; first < source.Size(); first += batch) {
-    std::vector<std::uint32_t> indices(std::min<std::size_t>(batch, source.Size() - first));
-    std::iota(indices.begin(), indices.end(), static_cast<std::uint32_t>(first));
-    const std::vector<std::uint32_t> answers =
-        AnswersOf(model.Forward(source.Get(indices, std::nullopt).images.to(DeviceOf(model))));
-    for (std::size_t i = 0; i < indices.size(); ++i) {
-      const std::int64_t label = source.Label(indices[i]);
-      if (label < 0 || label >= std::int64_t{classes}) {
-        Fail("a picture has class " + std::to_string(label) + " but the plan has " + std::to_string(classes));
-      }
-      result.Add(static_cast<std::size_t>(label), answers[i]);
-    }
-    if (on_pictures) on_pictures(first + indices.size());
-  }
+  ForEachBatch(
+      model, source, batch, on_pictures, [&](const at::Tensor& images, const std::vector<std::uint32_t>& indices) {
+        const std::vector<std::uint32_t> answers = AnswersOf(model.Forward(images));
+        for (std::size_t i = 0; i < indices.size(); ++i) {
+          const std::int64_t label = source.Label(indices[i]);
+          if (label < 0 || label >= std::int64_t{classes}) {
+            Fail("a picture has class " + std::to_string(label) + " but the plan has " + std::to_string(classes));
+          }
+          result.Add(static_cast<std::size_t>(label), answers[i]);
+        }
+      });
   return result;
+}
+
+std::uint64_t CountAgreements(const Classifier& model, const Classifier& teacher, BatchSource& source,
+                              std::uint32_t batch, const std::function<void(std::uint64_t)>& on_pictures) {
+  const std::int64_t old_classes = teacher.classes();
+  if (old_classes < 1 || old_classes > model.classes()) Fail("the teacher knows a class that the model does not");
+  std::uint64_t agreements = 0;
+  ForEachBatch(model, source, batch, on_pictures,
+               [&](const at::Tensor& images, const std::vector<std::uint32_t>& indices) {
+                 const std::vector<std::uint32_t> ours = AnswersOf(model.Forward(images).narrow(1, 0, old_classes));
+                 const std::vector<std::uint32_t> theirs = AnswersOf(teacher.Forward(images));
+                 for (std::size_t i = 0; i < indices.size(); ++i) agreements += ours[i] == theirs[i] ? 1 : 0;
+               });
+  return agreements;
 }
 
 }  // namespace hemafed::learning

@@ -25,4 +25,10 @@ namespace hemafed::learning {
 [[nodiscard]] ConfusionMatrix Evaluate(const Classifier& model, BatchSource& source, std::uint32_t classes,
                                        std::uint32_t batch, const std::function<void(std::uint64_t)>& on_pictures = {});
 
+// On how many pictures the model's best class among those that the teacher knows is the teacher's best class; the lower
+// index wins among equals. Errors as above, and a teacher that knows a class which the model does not.
+[[nodiscard]] std::uint64_t CountAgreements(const Classifier& model, const Classifier& teacher, BatchSource& source,
+                                            std::uint32_t batch,
+                                            const std::function<void(std::uint64_t)>& on_pictures = {});
+
 }  // namespace hemafed::learning

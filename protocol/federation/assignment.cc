@@ -44,6 +44,16 @@ std::optional<Job> JobFor(const FederationState& state, const std::string& site)
     job.carry_residual = state.carries_residual(site);
     return job;
   }
+  if (state.phase() == Phase::kJudging) {
+    const std::vector<std::string> judges = state.Judges();
+    const bool judges_too = std::find(judges.begin(), judges.end(), site) != judges.end();
+    if (!judges_too || state.judgements().contains(site)) return std::nullopt;
+    Job job = BaseJob(state, site, JobKind::kJudge);
+    job.round = state.round();
+    job.model = state.candidate()->model;
+    job.teacher = state.teacher();
+    return job;
+  }
   if (state.phase() != Phase::kEvaluating) return std::nullopt;
   // Selecting comes before scoring, so that the slower step starts first.
   if (takes_part && !rehearsing && state.exemplars_pending()) return BaseJob(state, site, JobKind::kSelect);

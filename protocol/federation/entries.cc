@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "codec/merge.h"
 #include "codec/plan.h"
 #include "common/error.h"
 #include "common/json_fields.h"
@@ -18,8 +19,8 @@ namespace {
 constexpr std::uint64_t kMillion = 1'000'000;
 constexpr std::size_t kKeyBytes = 32;
 constexpr std::size_t kMaxReasonBytes = 1000;  // A refusal is one or two sentences.
-constexpr std::array<std::string_view, 5> kStatementNames{"commitment", "update", "acknowledgement", "exemplars",
-                                                          "evaluation"};
+constexpr std::array<std::string_view, 6> kStatementNames{"commitment", "update",     "acknowledgement",
+                                                          "exemplars",  "evaluation", "judgement"};
 
 std::string PlainName(JsonFields& fields, const std::string& key) {
   auto name = fields.Text(key, kMaxNameBytes);
@@ -158,9 +159,26 @@ void Read(JsonFields& fields, RefusedEntry& entry) {
   entry.reason = fields.Text("reason", kMaxReasonBytes);
 }
 
+void Fill(json& out, const CandidateEntry& entry) {
+  out["task"] = entry.task;
+  out["round"] = entry.round;
+  out["halvings"] = entry.halvings;
+  out["step"] = entry.step.Hex();
+  out["model"] = entry.model.Hex();
+}
+void Read(JsonFields& fields, CandidateEntry& entry) {
+  entry.task = TaskNumber(fields);
+  entry.round = RoundNumber(fields);
+  entry.halvings = static_cast<std::uint32_t>(fields.Unsigned("halvings", kMaxHalvings));
+  entry.step = fields.Sha256Digest("step");
+  entry.model = fields.Sha256Digest("model");
+}
+
 void Fill(json& out, const RoundClosedEntry& entry) {
   out["task"] = entry.task;
   out["round"] = entry.round;
+  out["halvings"] = entry.halvings;
+  out["rejected"] = entry.rejected;
   json weights = json::array();
   for (const auto& [site, weight] : entry.weights) weights.push_back({{"site", site}, {"weight", weight}});
   out["weights"] = std::move(weights);
@@ -170,6 +188,8 @@ void Fill(json& out, const RoundClosedEntry& entry) {
 void Read(JsonFields& fields, RoundClosedEntry& entry) {
   entry.task = TaskNumber(fields);
   entry.round = RoundNumber(fields);
+  entry.halvings = static_cast<std::uint32_t>(fields.Unsigned("halvings", kMaxHalvings));
+  entry.rejected = fields.Boolean("rejected");
   for (JsonFields& item : fields.Objects("weights", kMaxSites)) {
     std::string site = PlainName(item, "site");
     entry.weights.emplace_back(std::move(site), static_cast<std::uint32_t>(item.Unsigned("weight", 1u << 15)));
@@ -209,8 +229,8 @@ void Read(JsonFields& fields, PlanClosedEntry& entry) {
 
 // In the order of EntryBody's alternatives.
 constexpr std::array<std::string_view, std::variant_size_v<EntryBody>> kTypeNames{
-    "consortium", "roster",  "plan",         "task_opened", "round_opened",
-    "statement",  "refused", "round_closed", "task_closed", "plan_closed"};
+    "consortium", "roster",    "plan",         "task_opened", "round_opened", "statement",
+    "refused",    "candidate", "round_closed", "task_closed", "plan_closed"};
 
 template <std::size_t Index = 0>
 EntryBody ReadBody(std::size_t wanted, JsonFields& fields) {

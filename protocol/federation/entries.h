@@ -74,10 +74,12 @@ enum class StatementKind : std::uint16_t {
   kAcknowledgement = 3,  // "I hold the model with this digest."
   kExemplars = 4,
   kEvaluation = 5,
+  kJudgement = 6,
 };
 [[nodiscard]] std::string_view StatementKindName(StatementKind kind) noexcept;
 
-// A site's signed word about one step. `subject` is the model it is about: the base of a round, the model evaluated.
+// A site's signed word about one step. `subject` is the model it is about: the base of a round, the model evaluated,
+// the candidate judged.
 struct SiteStatement {
   StatementKind kind = StatementKind::kCommitment;
   std::uint32_t task = 0, round = 0;
@@ -103,11 +105,21 @@ struct RefusedEntry {
   std::string reason;
 };
 
+// A model that the round may end with, for the retention gate (design, 4.4).
+struct CandidateEntry {
+  std::uint32_t task = 0, round = 0;
+  std::uint32_t halvings = 0;  // Of the merged step.
+  Digest step;                 // Canonical digest of the merged integers.
+  Digest model;
+};
+
 struct RoundClosedEntry {
   std::uint32_t task = 0, round = 0;
+  std::uint32_t halvings = 0;  // Of the step that was taken.
+  bool rejected = false;       // Every candidate lost too much: the model stays the round's base.
   std::vector<std::pair<std::string, std::uint32_t>> weights;  // Site and integer weight; they sum to 2^15.
   Digest step;                                                 // Canonical digest of the merged integers.
-  Digest model;
+  Digest model;                                                // Of the next round's base.
 };
 
 struct TaskClosedEntry {
@@ -124,8 +136,9 @@ struct PlanClosedEntry {
   std::int64_t first_task_drop_millionths = 0;
 };
 
-using EntryBody = std::variant<ConsortiumEntry, RosterEntry, PlanEntry, TaskOpenedEntry, RoundOpenedEntry,
-                               StatementEntry, RefusedEntry, RoundClosedEntry, TaskClosedEntry, PlanClosedEntry>;
+using EntryBody =
+    std::variant<ConsortiumEntry, RosterEntry, PlanEntry, TaskOpenedEntry, RoundOpenedEntry, StatementEntry,
+                 RefusedEntry, CandidateEntry, RoundClosedEntry, TaskClosedEntry, PlanClosedEntry>;
 
 struct Entry {
   std::int64_t at_ms = 0;  // The coordinator's wall clock; nothing is decided by it.

@@ -27,6 +27,7 @@ std::string_view PhaseName(Phase phase) noexcept {
     case Phase::kCommitting: return "collecting commitments";
     case Phase::kBetweenRounds: return "between rounds";
     case Phase::kRoundOpen: return "training";
+    case Phase::kJudging: return "judging the merged model";
     case Phase::kAcknowledging: return "distributing the model";
     case Phase::kEvaluating: return "evaluating";
     case Phase::kClosed: return "finished";
@@ -171,6 +172,8 @@ void FederationState::Advance(const TaskOpenedEntry& entry) {
   commitments_.clear();
   evaluations_.clear();
   carries_residual_.clear();
+  candidate_.reset();
+  retained_.clear();
   last_step_.reset();  // Another task, and maybe another layout.
   exemplars_reported_ = false;
   phase_ = Phase::kCommitting;
@@ -209,7 +212,8 @@ void FederationState::Check(const StatementEntry& entry) const {
       (phase_ != Phase::kCommitting && phase_ != Phase::kEvaluating && statement.round != round_)) {
     OutOfPlace(what + ": it is about another task or round than the open one");
   }
-  if (statement.subject != model_) Refuse(what + ": it is about another model than the current one");
+  const Digest& subject = statement.kind == StatementKind::kJudgement && candidate_ ? candidate_->model : model_;
+  if (statement.subject != subject) Refuse(what + ": it is about another model than the current one");
   const bool takes_part = std::find(participants_.begin(), participants_.end(), site) != participants_.end();
   const auto require_participant = [&] {
     if (!takes_part) Refuse(what + ": the site does not take part" + InTask(task_));
@@ -240,6 +244,19 @@ void FederationState::Check(const StatementEntry& entry) const {
       if (RoundAnswered(site)) OutOfPlace(what + ": already answered in round " + std::to_string(round_));
       CheckUpdate(site, UpdateReport::FromJson(body));
       break;
+    case StatementKind::kJudgement: {
+      RequirePhase(Phase::kJudging, "a judgement");
+      const std::vector<std::string> judges = Judges();
+      if (std::find(judges.begin(), judges.end(), site) == judges.end()) Refuse(what + ": the site is no judge");
+      if (judgements_.contains(site)) OutOfPlace(what + ": already judged this candidate");
+      const auto report = JudgementReport::FromJson(body);
+      if (report.pictures > plan().retention.pictures) Refuse(what + ": more pictures than the plan's");
+      const auto before = retained_.find(site);
+      if (before != retained_.end() && before->second.pictures != report.pictures) {
+        Refuse(what + ": other pictures than it judged the round's base by");
+      }
+      break;
+    }
     case StatementKind::kAcknowledgement:
       RequirePhase(Phase::kAcknowledging, "an acknowledgement");
       require_participant();
@@ -296,6 +313,7 @@ void FederationState::Advance(const StatementEntry& entry) {
       updates_[site] = UpdateReport::FromJson(body);
       carries_residual_.insert(site);
       break;
+    case StatementKind::kJudgement: judgements_[site] = JudgementReport::FromJson(body); break;
     case StatementKind::kAcknowledgement:
       acknowledged_.insert(site);
       if (acknowledged_.size() == participants_.size()) {
@@ -341,13 +359,61 @@ std::vector<std::pair<std::string, std::uint32_t>> FederationState::RoundWeights
   return named;
 }
 
-void FederationState::Check(const RoundClosedEntry& entry) const {
-  RequirePhase(Phase::kRoundOpen, "a closed round");
-  if (entry.task != task_ || entry.round != round_) OutOfPlace("the closed round is not the open one");
-  if (updates_.size() + refused_.size() != participants_.size())
-    OutOfPlace("a round closes after every participant answered");
+void FederationState::RequireAllAnswered() const {
+  if (updates_.size() + refused_.size() != participants_.size()) {
+    OutOfPlace("a round is merged after every participant answered");
+  }
   if (const auto why = WhyRoundCannotClose()) Refuse("the round cannot close: " + *why);
+}
+
+void FederationState::Check(const CandidateEntry& entry) const {
+  if (Judges().empty()) OutOfPlace("a candidate cannot stand here: nobody judges" + InTask(task_));
+  if (phase_ != Phase::kJudging) RequirePhase(Phase::kRoundOpen, "a candidate");
+  if (entry.task != task_ || entry.round != round_) OutOfPlace("the candidate is not of the open round");
+  if (phase_ == Phase::kRoundOpen) {
+    RequireAllAnswered();
+    if (entry.halvings != 0) Refuse("a round's first candidate has the whole step");
+    return;
+  }
+  if (!Judged() || CandidateAccepted()) OutOfPlace("the candidate before has to be judged and found wanting first");
+  if (entry.halvings != candidate_->halvings + 1 || !MayHalve()) Refuse("the step was halved too often, or not once");
+}
+
+void FederationState::Advance(const CandidateEntry& entry) {
+  candidate_ = entry;
+  judgements_.clear();
+  phase_ = Phase::kJudging;
+}
+
+bool FederationState::CandidateAccepted() const {
+  std::uint64_t pictures = 0, before = 0, now = 0;
+  for (const auto& [site, report] : judgements_) {
+    const auto base = retained_.find(site);
+    pictures += report.pictures;
+    now += report.agrees;
+    // The first round's base has the teacher's own rows, so it agrees on every picture.
+    before += base == retained_.end() ? report.pictures : base->second.agrees;
+  }
+  return before <= now || (before - now) * 1'000'000 <= plan().retention.max_drop_millionths * pictures;
+}
+
+void FederationState::Check(const RoundClosedEntry& entry) const {
+  const bool gated = !Judges().empty();
+  RequirePhase(gated ? Phase::kJudging : Phase::kRoundOpen, "a closed round");
+  if (entry.task != task_ || entry.round != round_) OutOfPlace("the closed round is not the open one");
   if (entry.weights != RoundWeights()) Refuse("the weights are not those that plan and commitments give");
+  if (!gated) {
+    RequireAllAnswered();
+    if (entry.halvings != 0 || entry.rejected) Refuse("a step was halved or rejected without a gate");
+    return;
+  }
+  if (!Judged()) OutOfPlace("a round closes after every judge has spoken");
+  const bool accepted = CandidateAccepted();
+  if (!accepted && MayHalve()) OutOfPlace("the candidate lost too much: its step is halved first");
+  if (entry.rejected == accepted || entry.halvings != candidate_->halvings || entry.step != candidate_->step ||
+      entry.model != (accepted ? candidate_->model : model_)) {
+    Refuse("the round does not close with what the judgements give");
+  }
 }
 
 std::optional<std::string> FederationState::WhyRoundCannotClose() const {
@@ -359,7 +425,12 @@ std::optional<std::string> FederationState::WhyRoundCannotClose() const {
 }
 
 void FederationState::Advance(const RoundClosedEntry& entry) {
-  last_step_ = entry.step;
+  // What was halved away or given up is not carried on (design, 11.11).
+  if (entry.halvings > 0 || entry.rejected) carries_residual_.clear();
+  last_step_ = entry.rejected ? std::nullopt : std::optional(entry.step);
+  if (candidate_ && !entry.rejected) retained_ = judgements_;
+  candidate_.reset();
+  judgements_.clear();
   model_ = entry.model;
   phase_ = Phase::kAcknowledging;
 }

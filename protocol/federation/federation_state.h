@@ -8,7 +8,8 @@
 //
 // Order of one task:
 //     task_opened, commitments of all participants,
-//     then for each round: round_opened, updates or refusals of all participants, round_closed, acknowledgements,
+//     then for each round: round_opened, updates or refusals of all participants, round_closed, acknowledgements
+//     (with a retention gate: before round_closed, candidates, each with the judgements of all earlier hospitals),
 //     then exemplars of the active site (where exemplars are kept) and evaluations of all sites, task_closed.
 // Roster changes may stand anywhere. After the last task: plan_closed.
 //
@@ -37,6 +38,7 @@ enum class Phase : std::uint8_t {
   kCommitting,     // Participants commit to their counts.
   kBetweenRounds,  // The next round may open.
   kRoundOpen,      // Participants train and send updates.
+  kJudging,        // Earlier hospitals score the round's candidate.
   kAcknowledging,  // Participants confirm the merged model.
   kEvaluating,     // Exemplars are chosen, every site scores the model.
   kClosed,         // The plan is done.
@@ -100,6 +102,17 @@ class FederationState {
   [[nodiscard]] std::size_t OldClasses() const;
   // What the last round of the open task applied, for server momentum.
   [[nodiscard]] const std::optional<Digest>& last_step() const { return last_step_; }
+  // The model that is being judged, and what was said of it, by site.
+  [[nodiscard]] const std::optional<CandidateEntry>& candidate() const { return candidate_; }
+  [[nodiscard]] const std::map<std::string, JudgementReport>& judgements() const { return judgements_; }
+  // Who judges in the open task; empty without a gate.
+  [[nodiscard]] std::vector<std::string> Judges() const { return plan().Judges(task_); }
+  // Whether everybody has judged the candidate, and whether it keeps enough (docs/round_log.md).
+  [[nodiscard]] bool Judged() const { return candidate_ && judgements_.size() == Judges().size(); }
+  [[nodiscard]] bool CandidateAccepted() const;
+  // The candidate was judged and lost too much, and its step may be halved once more.
+  [[nodiscard]] bool MayHalve() const { return candidate_->halvings < plan().retention.halvings; }
+
   // Why the open round cannot close though every participant answered: its rule cannot run with what was accepted.
   [[nodiscard]] std::optional<std::string> WhyRoundCannotClose() const;
 
@@ -117,6 +130,7 @@ class FederationState {
   void Check(const RoundOpenedEntry& entry) const;
   void Check(const StatementEntry& entry) const;
   void Check(const RefusedEntry& entry) const;
+  void Check(const CandidateEntry& entry) const;
   void Check(const RoundClosedEntry& entry) const;
   void Check(const TaskClosedEntry& entry) const;
   void Check(const PlanClosedEntry& entry) const;
@@ -128,6 +142,7 @@ class FederationState {
   void Advance(const RoundOpenedEntry& entry);
   void Advance(const StatementEntry& entry);
   void Advance(const RefusedEntry& entry);
+  void Advance(const CandidateEntry& entry);
   void Advance(const RoundClosedEntry& entry);
   void Advance(const TaskClosedEntry& entry);
   void Advance(const PlanClosedEntry& entry);
@@ -138,6 +153,7 @@ class FederationState {
   [[nodiscard]] std::uint64_t ListsOf(const std::string& site) const;
   void CheckUpdate(const std::string& site, const UpdateReport& report) const;
   void RequirePhase(Phase phase, std::string_view what) const;
+  void RequireAllAnswered() const;
   [[nodiscard]] bool RoundAnswered(const std::string& site) const {
     return updates_.contains(site) || refused_.contains(site);
   }
@@ -162,7 +178,10 @@ class FederationState {
   std::set<std::string> acknowledged_;
   std::set<std::string> carries_residual_;
   std::optional<Digest> last_step_;
-  std::map<std::string, std::uint64_t> exemplars_;  // Kept in all, by site.
+  std::optional<CandidateEntry> candidate_;
+  std::map<std::string, JudgementReport> judgements_;
+  std::map<std::string, JudgementReport> retained_;  // What was said of the round's base; none in a task's first round.
+  std::map<std::string, std::uint64_t> exemplars_;   // Kept in all, by site.
   bool exemplars_reported_ = false;
   std::map<std::string, EvaluationReport> evaluations_;
   AccuracyMatrix matrix_;

@@ -7,7 +7,7 @@
 namespace hemafed {
 
 Merge MergeOfRound(const FederationState& state, const std::function<Path(const Digest&)>& values,
-                   const std::optional<Path>& previous_step) {
+                   const std::optional<Path>& previous_step, std::uint32_t halvings) {
   const AggregationPlan& plan = state.plan().aggregation;
   Merge merge;
   merge.rule = MergeRuleOf(state.task_plan().rule);
@@ -30,6 +30,7 @@ Merge MergeOfRound(const FederationState& state, const std::function<Path(const 
   } else if (merge.rule == MergeRule::kTrimmedMean) {
     merge.trim = plan.trim;
   }
+  merge.halvings = halvings;
   merge.momentum = plan.server_momentum;
   if (merge.momentum > 0) merge.previous_step = previous_step;
   return merge;

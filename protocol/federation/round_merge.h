@@ -23,7 +23,8 @@ namespace hemafed {
 
 // `values`: where an update's integers lie, by their digest. `previous_step`: the last round's, where the plan has
 // server momentum and the task had a round before.
+// `halvings`: of the step, for the retention gate.
 [[nodiscard]] Merge MergeOfRound(const FederationState& state, const std::function<Path(const Digest&)>& values,
-                                 const std::optional<Path>& previous_step);
+                                 const std::optional<Path>& previous_step, std::uint32_t halvings);
 
 }  // namespace hemafed

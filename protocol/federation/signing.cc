@@ -17,6 +17,7 @@ StatementContext ContextOf(StatementKind kind) {
     case StatementKind::kAcknowledgement: return StatementContext::kAcknowledgement;
     case StatementKind::kExemplars: return StatementContext::kExemplars;
     case StatementKind::kEvaluation: return StatementContext::kEvaluation;
+    case StatementKind::kJudgement: return StatementContext::kJudgement;
   }
   throw Error(ErrorCode::kInternal, "statement kind out of range");
 }

@@ -35,6 +35,7 @@ std::string_view StatementContextName(StatementContext context) noexcept {
     case StatementContext::kAcknowledgement: return "acknowledgement";
     case StatementContext::kExemplars: return "exemplars";
     case StatementContext::kEvaluation: return "evaluation";
+    case StatementContext::kJudgement: return "judgement";
   }
   return "unknown";
 }

@@ -39,6 +39,7 @@ enum class StatementContext : std::uint8_t {
   kAcknowledgement,  // The digest of the model that a lab received.
   kExemplars,        // What a lab keeps for rehearsal after a task.
   kEvaluation,       // A lab's evaluation report.
+  kJudgement,        // How a lab's pictures take a round's candidate.
 };
 
 // Stable lower-case name with hyphens ("lab-entry"), as in the signed bytes.

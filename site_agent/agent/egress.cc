@@ -48,6 +48,13 @@ json EgressContract::Permit(const Job& job, const json& body) const {
       require_withheld(report.classes);
       return report.ToJson();
     }
+    case JobKind::kJudge: {
+      const auto report = JudgementReport::FromJson({body, where});
+      if (report.pictures != 0 && report.pictures < plan_.min_pictures) {
+        Refuse(where + " is about fewer than min_pictures pictures");
+      }
+      return report.ToJson();
+    }
     case JobKind::kEvaluate: {
       const auto report = EvaluationReport::FromJson(body, plan_.classes.size(), plan_.PoolsOf(job.site));
       if (!report.Withholds(plan_.min_pictures)) Refuse(where + " shows a class of fewer than min_pictures");

@@ -36,6 +36,7 @@ StatementKind KindOf(JobKind kind) {
     case JobKind::kTrain: return StatementKind::kUpdate;
     case JobKind::kSelect: return StatementKind::kExemplars;
     case JobKind::kEvaluate: return StatementKind::kEvaluation;
+    case JobKind::kJudge: return StatementKind::kJudgement;
   }
   throw Error(ErrorCode::kInternal, "job kind out of range");
 }

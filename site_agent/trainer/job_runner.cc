@@ -147,6 +147,7 @@ void JobRunner::Run(const Job& job) {
     case JobKind::kTrain: report.body = Train(job, work); break;
     case JobKind::kSelect: report.body = Select(job); break;
     case JobKind::kEvaluate: report.body = Evaluate(job); break;
+    case JobKind::kJudge: report.body = Judge(job); break;
   }
   WriteFileAtomically(files_, work / std::string(kReportFileName), report.ToText());
   files_.Rename(work, jobs_.DoneFolder(job.Name()));
@@ -329,6 +330,28 @@ json JobRunner::Evaluate(const Job& job) {
     Progress(job, "evaluating", done, source->Size(), done);
   });
   return EvaluationReport::Of(matrix, plan.min_pictures, pools).ToJson();
+}
+
+json JobRunner::Judge(const Job& job) {
+  const Plan& plan = PlanOf(job.plan);
+  if (!job.teacher) throw Error(ErrorCode::kInvalidInput, job.Name() + ": names no teacher to compare with");
+  ClassSet learned;
+  for (std::uint32_t task = 0; task < job.task; ++task) {
+    const TaskPlan& earlier = plan.tasks[task];
+    if (earlier.site == job.site) learned.insert(learned.end(), earlier.classes.begin(), earlier.classes.end());
+  }
+  // The same pictures in every round of the task.
+  const auto source = PicturesFor(job).HeldOut(
+      learned, vault_.Load(job.plan), plan.retention.pictures,
+      DeriveSeed(plan.seed, "retention of task " + std::to_string(job.task) + " at " + job.site));
+  if (source->Size() < plan.min_pictures) return JudgementReport{}.ToJson();
+  const learning::Classifier candidate = learning::LoadModel(files_, ModelFile(job.model));
+  const learning::Classifier teacher = learning::LoadModel(files_, ModelFile(*job.teacher));
+  phase_started_ms_ = clock_.MonotonicMs();
+  const std::uint64_t agrees = learning::CountAgreements(
+      candidate, teacher, *source, kInferenceBatch,
+      [&](std::uint64_t done) { Progress(job, "judging the merged model", done, source->Size(), done); });
+  return JudgementReport{.pictures = source->Size(), .agrees = agrees}.ToJson();
 }
 
 void JobRunner::Progress(const Job& job, const std::string& phase, std::uint64_t done, std::uint64_t total,

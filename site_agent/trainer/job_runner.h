@@ -63,6 +63,7 @@ class JobRunner {
   [[nodiscard]] nlohmann::json Train(const Job& job, const Path& work);
   [[nodiscard]] nlohmann::json Select(const Job& job);
   [[nodiscard]] nlohmann::json Evaluate(const Job& job);
+  [[nodiscard]] nlohmann::json Judge(const Job& job);
   [[nodiscard]] Path ModelFile(const Digest& digest) const;
   [[nodiscard]] std::unique_ptr<learning::BatchSource> TrainingSource(const Job& job);
   // What this site kept of its earlier tasks, cut to the room that lists have in the job's task.

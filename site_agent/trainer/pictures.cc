@@ -5,6 +5,8 @@
 #include <iterator>
 #include <set>
 
+#include "common/random.h"
+
 namespace hemafed::trainer {
 
 namespace {
@@ -45,6 +47,21 @@ std::unique_ptr<learning::BatchSource> Pictures::Test(const ClassSet& classes) c
 
 std::unique_ptr<learning::BatchSource> Pictures::Rehearsal(const learning::ExemplarStore& store) const {
   return pictures_.Batches(PositionsOf(store));
+}
+
+std::unique_ptr<learning::BatchSource> Pictures::HeldOut(const ClassSet& classes, const learning::ExemplarStore& store,
+                                                         std::uint32_t count, std::uint64_t seed) const {
+  const std::vector<std::uint32_t> all = pictures_.Positions(learning::DomainPart::kTrain, LabelsOf(classes));
+  const std::vector<std::uint32_t> kept = PositionsOf(store);
+  std::vector<std::uint32_t> rest;
+  std::set_difference(all.begin(), all.end(), kept.begin(), kept.end(), std::back_inserter(rest));
+  RandomStream random(seed);
+  std::vector<std::uint32_t> chosen;
+  for (const std::uint32_t place : Permutation(static_cast<std::uint32_t>(rest.size()), random)) {
+    if (chosen.size() < count) chosen.push_back(rest[place]);
+  }
+  std::sort(chosen.begin(), chosen.end());
+  return pictures_.Batches(chosen);
 }
 
 std::vector<std::uint32_t> Pictures::PositionsOf(const learning::ExemplarStore& store) const {

@@ -37,6 +37,10 @@ class Pictures {
   // The training pictures that the lists name, in the source's own order (by digest). Pictures that are gone are left
   // out.
   [[nodiscard]] std::unique_ptr<learning::BatchSource> Rehearsal(const learning::ExemplarStore& store) const;
+  // Up to `count` training pictures of these classes that no list names, chosen by the seed.
+  [[nodiscard]] std::unique_ptr<learning::BatchSource> HeldOut(const ClassSet& classes,
+                                                               const learning::ExemplarStore& store,
+                                                               std::uint32_t count, std::uint64_t seed) const;
   // What was imported and what was skipped and why, for people.
   [[nodiscard]] std::string Report() const;
 

@@ -123,6 +123,26 @@ TEST(ParsePlan, RobustRulesRunInTasksWithThreeRehearsingHospitalsOnly) {
                                "p"));
 }
 
+TEST(ParsePlan, AGateMustBeAbleToTellALossFromChance) {
+  const auto text = [](const std::string& gate) {
+    return testing_support::SmallPlanText(Sha256Of("weights"), "federated",
+                                          std::string(testing_support::kSmallTasks) + gate);
+  };
+  const Plan plan = ParsePlan(text(testing_support::kRetentionGate), "p");
+  EXPECT_EQ(plan.retention.max_drop_millionths, 200'000u);
+  EXPECT_EQ(plan.Judges(0), std::vector<std::string>{});
+  EXPECT_EQ(plan.Judges(1), std::vector<std::string>{"first"});
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "two standard errors",
+               (void)ParsePlan(text("[retention]\npictures = 24\nmax_drop = 0.2\nhalvings = 2\n"), "p"));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "fewer than min_pictures",
+               (void)ParsePlan(text("[retention]\npictures = 9\nmax_drop = 0.9\nhalvings = 2\n"), "p"));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "keeps no exemplars",
+               (void)ParsePlan(testing_support::SmallPlanText(
+                                   Sha256Of("weights"), "none",
+                                   std::string(testing_support::kSmallTasks) + testing_support::kRetentionGate),
+                               "p"));
+}
+
 TEST(ParsePlan, MixesHospitalsAndClasses) {
   const Plan plan = ParsePlan(testing_support::SmallPlanText(Sha256Of("weights"), "federated",
                                                              testing_support::kMixedTasks, "observers = [\"watcher\"]"),

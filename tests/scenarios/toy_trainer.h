@@ -6,6 +6,7 @@
 // files.
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "codec/evaluation.h"
@@ -26,6 +27,8 @@ class ToyTrainer {
   // Multiplies what it learns; a large factor breaks the plan's norm bound.
   std::int32_t scale = 1;
 
+  // On how many pictures a candidate disagrees with the teacher; none: never.
+  std::function<std::uint64_t(const Job&)> disagreements;
   // Says so many more tensors than the model has.
   std::size_t more_sensitivities = 0;
 
@@ -60,6 +63,12 @@ class ToyTrainer {
             ExemplarReport{.kept = Kept(plan, job.task + 1), .classes = counts, .list = Sha256Of(site_)}.ToJson();
         break;
       case JobKind::kEvaluate: report.body = Score(job, plan).ToJson(); break;
+      case JobKind::kJudge: {
+        const std::uint64_t all = plan.retention.pictures;
+        report.body =
+            JudgementReport{.pictures = all, .agrees = all - (disagreements ? disagreements(job) : 0)}.ToJson();
+        break;
+      }
       case JobKind::kTrain: report.body = Learn(job, plan, pictures, counts, work).ToJson(); break;
     }
     WriteFileAtomically(files_, work / std::string(kReportFileName), report.ToText());

@@ -61,6 +61,13 @@ classes = ["monocyte"]
 rounds = 2
 )";
 
+// To be added to the tasks: at most 5 of 25 pictures may turn from the teacher in a round.
+inline constexpr const char* kRetentionGate = R"([retention]
+pictures = 25
+max_drop = 0.2
+halvings = 2
+)";
+
 inline std::string SmallPlanText(const Digest& weights, const std::string& policy = "federated",
                                  const std::string& tasks = kSmallTasks, const std::string& top = "") {
   const bool rehearses = policy != "none";
@@ -146,11 +153,12 @@ struct ConsortiumFixture {
   // A statement about the state's current task, round and model.
   StatementEntry Says(const FederationState& state, const std::string& site, StatementKind kind,
                       nlohmann::json body) const {
-    const bool in_round = kind == StatementKind::kUpdate || kind == StatementKind::kAcknowledgement;
+    const bool judges = kind == StatementKind::kJudgement;
+    const bool in_round = kind == StatementKind::kUpdate || kind == StatementKind::kAcknowledgement || judges;
     return Says(site, {.kind = kind,
                        .task = state.task(),
                        .round = in_round ? state.round() : 0,
-                       .subject = state.model(),
+                       .subject = judges && state.candidate() ? state.candidate()->model : state.model(),
                        .body = std::move(body)});
   }
 
@@ -193,6 +201,25 @@ struct ConsortiumFixture {
     return EvaluationReport::Of(matrix, 10, pools);
   }
 
+  static CandidateEntry Candidate(const FederationState& state, std::uint32_t halvings) {
+    return {.task = state.task(),
+            .round = state.round(),
+            .halvings = halvings,
+            .step = Sha256Of("step"),
+            .model = Sha256Of("candidate " + std::to_string(state.entries()))};
+  }
+  // Of a judged round.
+  static RoundClosedEntry Closed(const FederationState& state) {
+    const bool accepted = state.CandidateAccepted();
+    return {.task = state.task(),
+            .round = state.round(),
+            .halvings = state.candidate()->halvings,
+            .rejected = !accepted,
+            .weights = state.RoundWeights(),
+            .step = state.candidate()->step,
+            .model = accepted ? state.candidate()->model : state.model()};
+  }
+
   // What is due next, with plausible content: the coordinator's entry or the first missing statement.
   EntryBody Next(const FederationState& state) const {
     switch (state.phase()) {
@@ -220,11 +247,19 @@ struct ConsortiumFixture {
             return Says(state, site, StatementKind::kUpdate, Update(state, site).ToJson());
           }
         }
+        if (!state.Judges().empty()) return Candidate(state, 0);
         return RoundClosedEntry{.task = state.task(),
                                 .round = state.round(),
                                 .weights = state.RoundWeights(),
                                 .step = Sha256Of("step"),
                                 .model = Sha256Of("model " + std::to_string(state.entries()))};
+      case Phase::kJudging:
+        for (const std::string& site : state.Judges()) {
+          if (!state.judgements().contains(site)) {
+            return Says(state, site, StatementKind::kJudgement, JudgementReport{.pictures = 25, .agrees = 24}.ToJson());
+          }
+        }
+        return Closed(state);
       case Phase::kAcknowledging:
         for (const std::string& site : state.participants()) {
           if (!state.acknowledged().contains(site)) {

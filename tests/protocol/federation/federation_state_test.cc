@@ -99,6 +99,95 @@ TEST(FederationState, UnderABudgetEarlierListsMayShrinkButNotGrow) {
   EXPECT_ERROR(ErrorCode::kRefused, "not the one reported", commits(13));
 }
 
+class RetentionGate : public testing::Test {
+ protected:
+  RetentionGate() {
+    fixture_.UsePlan(testing_support::SmallPlanText(
+        fixture_.weights, "federated", std::string(testing_support::kSmallTasks) + testing_support::kRetentionGate));
+  }
+  // The judge, `first`, says that so many of its 25 pictures agree.
+  void Judge(FederationState& state, std::uint64_t agrees) {
+    state.Apply({9, fixture_.Says(state, "first", StatementKind::kJudgement,
+                                  JudgementReport{.pictures = 25, .agrees = agrees}.ToJson())});
+  }
+  // Task 1, all updates of its first round are there.
+  FederationState Answered() {
+    FederationState state = fixture_.StateIn(Phase::kRoundOpen, 1);
+    while (state.updates().size() < 2) state.Apply({9, fixture_.Next(state)});
+    return state;
+  }
+  ConsortiumFixture fixture_;
+};
+
+TEST_F(RetentionGate, APlanRunsThroughItAndReadsBack) {
+  FederationState state = fixture_.NewState();
+  FederationState again = fixture_.NewState();
+  std::size_t candidates = 0;
+  const auto append = [&](const Entry& entry) {
+    state.Apply(entry);
+    again.Apply(ParseEntry(EntryToText(entry)));
+    candidates += std::holds_alternative<CandidateEntry>(entry.body) ? 1 : 0;
+  };
+  for (const Entry& entry : fixture_.Opening()) append(entry);
+  while (state.phase() != Phase::kClosed) append({9, fixture_.Next(state)});
+  EXPECT_EQ(candidates, 2u) << "two rounds of the second task; nobody judges in the first";
+  EXPECT_EQ(again.model(), state.model());
+}
+
+TEST_F(RetentionGate, HalvesAStepThatLosesTooMuchAndGivesItUpInTheEnd) {
+  FederationState state = Answered();
+  const Digest base = state.model();
+  RoundClosedEntry ungated{.task = 1, .round = 0, .weights = state.RoundWeights(), .step = {}, .model = Sha256Of("m")};
+  EXPECT_ERROR(ErrorCode::kConflict, "cannot stand here", state.Check({9, ungated}));
+  EXPECT_ERROR(ErrorCode::kRefused, "whole step", state.Check({9, ConsortiumFixture::Candidate(state, 1)}));
+  EXPECT_TRUE(state.carries_residual("first"));
+
+  state.Apply({9, ConsortiumFixture::Candidate(state, 0)});
+  EXPECT_EQ(AssignmentFor(state, "first").job->kind, JobKind::kJudge);
+  EXPECT_EQ(AssignmentFor(state, "first").job->model, state.candidate()->model);
+  EXPECT_EQ(AssignmentFor(state, "second").action, Action::kWait);
+  EXPECT_ERROR(ErrorCode::kConflict, "judged and found wanting",
+               state.Check({9, ConsortiumFixture::Candidate(state, 1)}));
+  Judge(state, 19);  // 6 of 25 turned from the teacher, 5 may.
+  EXPECT_FALSE(state.CandidateAccepted());
+  EXPECT_ERROR(ErrorCode::kConflict, "halved first", state.Check({9, ConsortiumFixture::Closed(state)}));
+  EXPECT_ERROR(ErrorCode::kRefused, "too often", state.Check({9, ConsortiumFixture::Candidate(state, 2)}));
+  for (const std::uint32_t halvings : {1u, 2u}) {
+    state.Apply({9, ConsortiumFixture::Candidate(state, halvings)});
+    Judge(state, 10);
+  }
+  EXPECT_ERROR(ErrorCode::kRefused, "too often", state.Check({9, ConsortiumFixture::Candidate(state, 3)}));
+  RoundClosedEntry taken = ConsortiumFixture::Closed(state);
+  taken.model = state.candidate()->model;
+  taken.rejected = false;
+  EXPECT_ERROR(ErrorCode::kRefused, "what the judgements give", state.Check({9, taken}));
+  state.Apply({9, ConsortiumFixture::Closed(state)});
+  EXPECT_EQ(state.model(), base) << "given up: the next round starts from the same model";
+  EXPECT_FALSE(state.carries_residual("first"));
+  EXPECT_FALSE(state.last_step().has_value());
+}
+
+TEST_F(RetentionGate, ComparesWithWhatTheRoundsBaseKept) {
+  FederationState state = Answered();
+  state.Apply({9, ConsortiumFixture::Candidate(state, 0)});
+  Judge(state, 20);  // 5 fewer than all 25.
+  EXPECT_TRUE(state.CandidateAccepted());
+  RoundClosedEntry halved = ConsortiumFixture::Closed(state);
+  halved.halvings = 1;
+  EXPECT_ERROR(ErrorCode::kRefused, "what the judgements give", state.Check({9, halved}));
+  state.Apply({9, ConsortiumFixture::Closed(state)});
+  EXPECT_TRUE(state.carries_residual("first"));
+  while (state.phase() != Phase::kJudging) state.Apply({9, fixture_.Next(state)});
+  EXPECT_ERROR(ErrorCode::kRefused, "other pictures",
+               state.Check({9, fixture_.Says(state, "first", StatementKind::kJudgement,
+                                             JudgementReport{.pictures = 24, .agrees = 24}.ToJson())}));
+  EXPECT_ERROR(ErrorCode::kRefused, "no judge",
+               state.Check({9, fixture_.Says(state, "second", StatementKind::kJudgement,
+                                             JudgementReport{.pictures = 25, .agrees = 24}.ToJson())}));
+  Judge(state, 15);  // 5 fewer than the 20 of the round before.
+  EXPECT_TRUE(state.CandidateAccepted());
+}
+
 TEST(FederationState, EveryEntryOutOfItsPhaseIsRefusedAndChangesNothing) {
   const ConsortiumFixture fixture;
   // One good entry of each phase, offered in every other phase.
