@@ -7,7 +7,6 @@
 #include "common/error.h"
 #include "learning/data/label_map.h"
 #include "learning/data/split_rule.h"
-#include "learning/data/tile_batches.h"
 
 namespace hemafed::learning {
 
@@ -75,8 +74,9 @@ std::vector<std::uint32_t> DomainPictures::Positions(DomainPart part, std::span<
   return positions;
 }
 
-std::unique_ptr<BatchSource> DomainPictures::Batches(const std::vector<std::uint32_t>& positions) const {
-  return std::make_unique<TileBatches>(tiles_, index_, positions, classes_, augmentation_);
+std::unique_ptr<BatchSource> DomainPictures::Batches(const std::vector<std::uint32_t>& positions,
+                                                     TileThreads threads) const {
+  return std::make_unique<TileBatches>(tiles_, index_, positions, classes_, augmentation_, PixelScale{}, threads);
 }
 
 cv::Mat DomainPictures::Tile(std::uint32_t position) const {

@@ -27,6 +27,7 @@
 #include "common/file_system.h"
 #include "learning/continual/batch_source.h"
 #include "learning/data/import.h"
+#include "learning/data/tile_batches.h"
 #include "learning/data/tile_cache.h"
 
 namespace hemafed::learning {
@@ -62,7 +63,9 @@ class DomainPictures {
   [[nodiscard]] std::vector<std::uint32_t> Positions(DomainPart part, std::span<const std::int64_t> labels = {}) const;
   // Label of one picture: the place of its class among `classes`.
   [[nodiscard]] std::int64_t Label(std::uint32_t position) const;
-  [[nodiscard]] std::unique_ptr<BatchSource> Batches(const std::vector<std::uint32_t>& positions) const;
+  // kCaller is for pictures that loaders fetch ahead of training.
+  [[nodiscard]] std::unique_ptr<BatchSource> Batches(const std::vector<std::uint32_t>& positions,
+                                                     TileThreads threads = TileThreads::kLibTorch) const;
   // Tile of one picture, RGB.
   [[nodiscard]] cv::Mat Tile(std::uint32_t position) const;
 

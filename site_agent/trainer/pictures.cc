@@ -27,7 +27,7 @@ Pictures::Pictures(FileSystem& files, const SiteSettings& settings, const Path& 
                 state_folder, plan.classes, plan.model.input_px, plan.augmentation, NeverStop(on_progress)) {}
 
 std::unique_ptr<learning::BatchSource> Pictures::Train() const {
-  return pictures_.Batches(pictures_.Positions(learning::DomainPart::kTrain));
+  return pictures_.Batches(pictures_.Positions(learning::DomainPart::kTrain), learning::TileThreads::kCaller);
 }
 
 std::unique_ptr<learning::BatchSource> Pictures::Test() const {
@@ -45,7 +45,7 @@ std::unique_ptr<learning::BatchSource> Pictures::Rehearsal(const learning::Exemp
   for (const std::uint32_t position : pictures_.Positions(learning::DomainPart::kTrain)) {
     if (kept.contains(pictures_.index().pictures[position].digest)) positions.push_back(position);
   }
-  return pictures_.Batches(positions);
+  return pictures_.Batches(positions, learning::TileThreads::kCaller);
 }
 
 std::string Pictures::Report() const { return pictures_.report(); }

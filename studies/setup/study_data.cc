@@ -94,7 +94,7 @@ TestColumn StudyData::MakeColumn(const StudyTask& task, std::string title) const
 }
 
 std::unique_ptr<learning::BatchSource> StudyData::Training(const StudyTask& task) const {
-  return Domain(task.domain).Batches(TrainingPositions(task));
+  return Domain(task.domain).Batches(TrainingPositions(task), learning::TileThreads::kCaller);
 }
 
 std::unique_ptr<learning::BatchSource> StudyData::Test(const TestColumn& column) const {
