@@ -54,6 +54,7 @@ DomainPictures::DomainPictures(FileSystem& files, const DomainSource& source, co
       index_([&] {
         Import import = ImportDomain(files, source, progress);
         report_ = import.report.ToText();
+        left_out_ = import.report.SkippedInAll();
         return std::move(import.index);
       }()),
       label_of_class_(LabelsOfClasses(index_.classes, classes_)),

@@ -58,6 +58,8 @@ class DomainPictures {
   [[nodiscard]] const DatasetIndex& index() const { return index_; }
   // What was imported, what was skipped and why, for people.
   [[nodiscard]] const std::string& report() const { return report_; }
+  // Files that were left out, whatever the reason.
+  [[nodiscard]] std::uint64_t left_out() const { return left_out_; }
 
   // Positions in the index of one part, ascending, of these labels only (all of them if `labels` is empty).
   [[nodiscard]] std::vector<std::uint32_t> Positions(DomainPart part, std::span<const std::int64_t> labels = {}) const;
@@ -72,7 +74,8 @@ class DomainPictures {
  private:
   std::vector<std::string> classes_;
   AugmentationPlan augmentation_;
-  std::string report_;  // Before index_: the import makes both.
+  std::string report_;  // These two before index_: the import makes all three.
+  std::uint64_t left_out_ = 0;
   DatasetIndex index_;
   std::vector<std::int64_t> label_of_class_;  // of the index
   TileCache tiles_;
