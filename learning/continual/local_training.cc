@@ -98,8 +98,9 @@ TrainingReport TrainLocally(Classifier& model, const Classifier* teacher, BatchS
   Sgd sgd(scope.trained(), settings.sgd);
   TrainingReport report;
   report.pictures_per_class.resize(static_cast<std::size_t>(model.classes()));
-  PrefetchBatches ahead(source, NextRequest(draws, settings, first_step, augmentation_seed),
-                        {.threads = settings.loaders, .depth = std::max<std::size_t>(2, 2 * settings.loaders)});
+  PrefetchBatches ahead(
+      source, NextRequest(draws, settings, first_step, augmentation_seed),
+      {.threads = settings.loaders, .depth = std::max<std::size_t>(2, std::size_t{2} * settings.loaders)});
   for (std::uint32_t step = 0; step < settings.steps; ++step) {
     const auto global_step = static_cast<std::uint32_t>(first_step + step);
     const std::optional<Batch> next = ahead.Next();

@@ -44,7 +44,7 @@ std::uint64_t SlotSeed(std::uint64_t seed, std::uint32_t slot) {
   return slot == 0 ? seed : DeriveSeed(seed, "slot " + std::to_string(slot));
 }
 
-TrainingBatches::TrainingBatches(PictureView own, Memory& memory, const StrategyNeeds& needs,
+TrainingBatches::TrainingBatches(const PictureView& own, Memory& memory, const StrategyNeeds& needs,
                                  const LearnerSettings& settings, std::uint64_t task_seed)
     : augment_(settings.augment),
       loaders_(settings.loaders),

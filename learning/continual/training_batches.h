@@ -49,7 +49,7 @@ class TrainingBatches {
  public:
   // `own`: the pictures to train on. `memory` is borrowed. What `needs` says about rehearsal decides how exemplars come
   // in. Throws kInvalidInput without pictures.
-  TrainingBatches(PictureView own, Memory& memory, const StrategyNeeds& needs, const LearnerSettings& settings,
+  TrainingBatches(const PictureView& own, Memory& memory, const StrategyNeeds& needs, const LearnerSettings& settings,
                   std::uint64_t task_seed);
   TrainingBatches(const TrainingBatches&) = delete;
   TrainingBatches& operator=(const TrainingBatches&) = delete;
