@@ -44,6 +44,8 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::LibTorch)
   if(LibTorch_CUDA_LIBRARY AND LibTorch_C10_CUDA_LIBRARY)
     # Nothing refers to these by name; they register the device's kernels when they are loaded.
     list(APPEND _libtorch_link "-Wl,--no-as-needed" ${LibTorch_CUDA_LIBRARY} ${LibTorch_C10_CUDA_LIBRARY} "-Wl,--as-needed")
+    # NVIDIA's libraries lie in other packages of the environment; these two find them at run time by a run path of their own.
+    target_link_options(LibTorch::LibTorch INTERFACE "-Wl,--allow-shlib-undefined")
   endif()
   target_link_libraries(LibTorch::LibTorch INTERFACE ${_libtorch_link})
   get_filename_component(_libtorch_lib_dir ${LibTorch_CPU_LIBRARY} DIRECTORY)

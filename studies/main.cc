@@ -39,8 +39,16 @@ int Main(int argc, char** argv) {
   uacl->add_option("--experiments", options.experiments, "Only these experiments of the study")->delimiter(',');
   uacl->add_option("--methods", options.methods, "Only these methods")->delimiter(',');
   uacl->add_option("--seeds", options.seeds, "These seeds instead of the study's")->delimiter(',');
-  uacl->add_option("--jobs", options.jobs, "Runs at once (default: cores divided by the threads of a run)")
+  uacl->add_option("--jobs", options.jobs, "Runs at once (default: cores divided by the threads of a run; 1 on a GPU)")
       ->check(CLI::Range(1, 256));
+  uacl->add_option("--device", options.device,
+                   "Where the networks compute: cpu, cuda or cuda:N; refused where LibTorch has no such device")
+      ->capture_default_str();
+  uacl->add_option("--loaders", options.loaders,
+                   "Threads of a run that make batches while training uses the last one (0: none); results do not\n"
+                   "depend on it")
+      ->check(CLI::Range(0, 64))
+      ->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   return RunUaclStudy(options);
 }

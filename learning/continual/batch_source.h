@@ -7,7 +7,8 @@
 // A source is an ordered list of labelled pictures, ascending by the SHA-256 of the picture's file (design 11.9), so
 // that an index means the same picture in every run. Labels are class indices of the plan.
 //
-// Thread-safety: used from one thread at a time.
+// Thread-safety: used from one thread at a time, which may not be the one that made it; an implementation may allow
+// more.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -31,7 +31,8 @@
 // itself can only be destroyed then); kConflict for calls out of order. Errors of sources, files and of the observer
 // pass through; after one LearnTask may only be called again on a resumed learner.
 //
-// Sources are borrowed and must outlive the learner: exemplars are read through them. Thread-safety: one thread; sets
+// Sources are borrowed and must outlive the learner: exemplars are read through them. While LearnTask runs, they are
+// read from its loader threads too (settings.loaders), so nobody else reads them then. Thread-safety: one thread; sets
 // LibTorch's threads for the whole process.
 #pragma once
 

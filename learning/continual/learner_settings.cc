@@ -6,6 +6,7 @@
 
 #include "common/error.h"
 #include "learning/continual/local_training.h"
+#include "learning/continual/prefetch.h"
 #include "learning/continual/uncertainty.h"
 #include "learning/models/dropout.h"
 #include "learning/models/torch_setup.h"
@@ -89,6 +90,7 @@ void CheckSettings(const LearnerSettings& settings) {
   Require(settings.memory_share == 0.0 || settings.batch >= 2, "memory_share needs a batch of at least 2");
   Require(settings.passes <= kMaxUncertaintyPasses, "passes must be at most 1000");
   Require(settings.threads >= 1 && settings.threads <= kMaxThreads, "threads must be 1 to 256");
+  Require(settings.loaders <= kMaxLoaderThreads, "loaders must be at most 64");
   CheckSchedule(settings.schedule);
   RequireDropoutProbability(settings.dropout);
   RequireDropoutProbability(settings.uncertainty_dropout);

@@ -2,8 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Everything that decides what a learner does, in one struct, as checked values and as JSON: a study prints it, and a
-// checkpoint refuses to go on under other settings. Initial values are UACL's where it names one (30 epochs, SGD with
-// Nesterov momentum 0.9, learning rate 5e-4, T = 10 passes) and the facts page's recommendation where it does not.
+// checkpoint refuses to go on under other settings. Only `loaders`, which changes no bit, is not part of the JSON.
+// Initial values are UACL's where it names one (30 epochs, SGD with Nesterov momentum 0.9, learning rate 5e-4, T = 10
+// passes) and the facts page's recommendation where it does not.
 //
 // What belongs to the model is not here: normalisation, precision and device travel with the Classifier.
 //
@@ -44,6 +45,7 @@ struct LearnerSettings {
   std::uint32_t memory_batch = 0;  // exemplars of one draw, for strategies that draw them apart; 0: as many as `batch`
   int threads = 1;
   std::uint64_t seed = 0;
+  unsigned loaders = 0;  // threads that make batches ahead; 0: in place. More than 1: for sources safe for several
 
   ExemplarLimit exemplars{ExemplarLimit::Kind::kPerList, 20};
   HerdingVariant herding = HerdingVariant::kNormalised;
@@ -56,7 +58,7 @@ struct LearnerSettings {
 };
 
 void CheckSettings(const LearnerSettings& settings);
-// Every setting by name; equal settings give equal JSON.
+// Every setting that results depend on, by name; equal settings give equal JSON.
 [[nodiscard]] nlohmann::json ToJson(const LearnerSettings& settings);
 
 [[nodiscard]] std::string_view MixName(ExemplarMix mix);  // "both", "herding", "uncertainty", "random"

@@ -4,12 +4,14 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
 #include <utility>
 
 #include "common/error.h"
 #include "common/random.h"
+#include "learning/continual/prefetch_batches.h"
 #include "learning/continual/training_step.h"
 #include "learning/continual/uacl_loss.h"
 #include "learning/models/dropout.h"
@@ -30,6 +32,7 @@ void CheckSettings(const TrainingSettings& settings, const TrainingPlace& place)
   Require(place.round < settings.rounds, "round " + std::to_string(place.round) + " is beyond the task's rounds");
   Require(settings.learning_rate > 0.0 && std::isfinite(settings.learning_rate), "learning_rate must be above 0");
   Require(settings.gamma >= 0.0 && std::isfinite(settings.gamma), "gamma must not be negative");
+  Require(settings.loaders <= kMaxLoaderThreads, "loaders must be at most 64");
   RequireDropoutProbability(settings.dropout);
 }
 
@@ -50,6 +53,19 @@ std::optional<at::Tensor> TeacherLogits(const Classifier* teacher, const at::Ten
   if (teacher == nullptr) return std::nullopt;
   const at::NoGradGuard no_gradients;
   return teacher->Forward(pictures);
+}
+
+// The batches of one round in order; `draws` is borrowed.
+auto NextRequest(BatchDraws& draws, const TrainingSettings& settings, std::uint64_t first_step,
+                 std::uint64_t augmentation_seed) {
+  return [&draws, &settings, first_step, augmentation_seed,
+          step = std::uint32_t{0}]() mutable -> std::optional<BatchRequest> {
+    if (step == settings.steps) return std::nullopt;
+    const auto global_step = static_cast<std::uint32_t>(first_step + step++);
+    BatchRequest request{draws.Indices(global_step, settings.batch), std::nullopt};
+    if (settings.augment) request.augmentation = AugmentationKey{augmentation_seed, global_step};
+    return request;
+  };
 }
 
 }  // namespace
@@ -82,12 +98,14 @@ TrainingReport TrainLocally(Classifier& model, const Classifier* teacher, BatchS
   Sgd sgd(scope.trained(), settings.sgd);
   TrainingReport report;
   report.pictures_per_class.resize(static_cast<std::size_t>(model.classes()));
+  PrefetchBatches ahead(
+      source, NextRequest(draws, settings, first_step, augmentation_seed),
+      {.threads = settings.loaders, .depth = std::max<std::size_t>(2, std::size_t{2} * settings.loaders)});
   for (std::uint32_t step = 0; step < settings.steps; ++step) {
     const auto global_step = static_cast<std::uint32_t>(first_step + step);
-    const std::vector<std::uint32_t> indices = draws.Indices(global_step, settings.batch);
-    std::optional<AugmentationKey> augmentation;
-    if (settings.augment) augmentation = AugmentationKey{augmentation_seed, global_step};
-    const Batch batch = source.Get(indices, augmentation);
+    const std::optional<Batch> next = ahead.Next();
+    if (!next) throw Error(ErrorCode::kInternal, "batches ended before the round did");
+    const Batch batch{next->images.to(DeviceOf(model)), next->labels.to(DeviceOf(model))};
 
     const double rate = LearningRateAt(settings.schedule, settings.learning_rate, global_step, task_steps);
     const StepReport done = TakeStep(
@@ -101,8 +119,11 @@ TrainingReport TrainLocally(Classifier& model, const Classifier* teacher, BatchS
         "step " + std::to_string(step) + " of round " + std::to_string(place.round) + ", task " +
             std::to_string(place.task) + ", site " + place.site);
 
-    for (const std::uint32_t index : indices) ++report.pictures_per_class[static_cast<std::size_t>(labels[index])];
-    report.pictures += indices.size();
+    const auto* const drawn = next->labels.const_data_ptr<std::int64_t>();
+    for (std::int64_t k = 0; k < next->labels.size(0); ++k) {
+      ++report.pictures_per_class.at(static_cast<std::size_t>(drawn[k]));
+    }
+    report.pictures += static_cast<std::uint64_t>(next->labels.size(0));
     report.mean_loss += done.loss / settings.steps;
     report.mean_distillation += done.extra / settings.steps;
     if (step == 0) report.first_loss = done.loss;

@@ -12,6 +12,8 @@
 // (batch_draws.h, dropout.h, AugmentationKey): a round can be repeated bit for bit on the same machine class, and a
 // trainer that was killed starts its round again.
 //
+// With loaders, the source is read from their threads until TrainLocally returns; `on_step` leaves it alone.
+//
 // Errors: Error(kInvalidInput) for settings out of range, labels without a head row, an empty source, and a loss or
 // gradient that is not finite (the message names the step; the model is then undefined). Those of the source pass
 // through. Thread-safety: one thread; sets LibTorch's threads for the whole process.
@@ -36,7 +38,8 @@ namespace hemafed::learning {
 [[nodiscard]] double LearningRateAt(LearningRateSchedule schedule, double rate, std::uint64_t global_step,
                                     std::uint64_t task_steps);
 
-// All of it comes from the signed plan; nothing here has a default that could act unseen.
+// All of it comes from the signed plan; nothing here has a default that could act unseen. Only `loaders` is the lab's
+// own: it changes no bit.
 struct TrainingSettings {
   std::uint32_t steps;   // S, per round
   std::uint32_t batch;   // B, pictures per step
@@ -50,6 +53,7 @@ struct TrainingSettings {
   bool augment;
   Sampling sampling;
   int threads;
+  unsigned loaders = 0;  // threads that make batches ahead (prefetch_batches.h); 0: in place
 };
 // Upper bounds that refuse typing errors before memory or days are spent.
 inline constexpr std::uint32_t kMaxStepsPerRound = 1'000'000;

@@ -15,6 +15,9 @@
 // After a resume in the middle of a task the calls go on where they stopped, on a fresh object that was given the saved
 // state: what a strategy learns in BeforeTask belongs into its state unless it can be had from the context again.
 //
+// From the first BeforeEpoch to the last AfterEpoch batches are read ahead on other threads (training_batches.h): a
+// strategy leaves the context's pictures and memory alone there. They are its own in the other calls.
+//
 // Labels are rows of the model's head everywhere in here.
 //
 // Errors: Error(kInvalidInput). Thread-safety: one thread.
@@ -55,6 +58,7 @@ enum class Prediction : std::uint8_t { kSoftmax, kNearestMean, kNearestDomainMea
 
 struct StrategyNeeds {
   Rehearsal rehearsal = Rehearsal::kNone;
+  std::uint32_t memory_draws = 1;           // kSeparate: how many batches of exemplars a step draws, slots 1 to this
   bool teacher = false;                     // a frozen copy of the model from before the task
   bool trains = true;                       // whether gradient steps are taken
   bool restarts = false;                    // every task starts from the first weights
@@ -89,7 +93,7 @@ struct StepInput {
   // Logits of the model in training for pictures of slot 0 (the batch), 1, 2, ... (further ones of the same draw, so
   // that their dropout differs).
   std::function<at::Tensor(const at::Tensor& images, std::uint32_t slot)> forward;
-  // A batch of exemplars for slot 1, 2, ...; nothing while none are stored. Rehearsal::kSeparate only.
+  // The batch of exemplars of slot 1 .. needs().memory_draws; nothing while none are stored. Rehearsal::kSeparate only.
   std::function<std::optional<MemoryBatch>(std::uint32_t slot)> draw_memory;
 };
 

@@ -7,7 +7,6 @@
 #include "common/error.h"
 #include "learning/data/label_map.h"
 #include "learning/data/split_rule.h"
-#include "learning/data/tile_batches.h"
 
 namespace hemafed::learning {
 
@@ -55,6 +54,7 @@ DomainPictures::DomainPictures(FileSystem& files, const DomainSource& source, co
       index_([&] {
         Import import = ImportDomain(files, source, progress);
         report_ = import.report.ToText();
+        left_out_ = import.report.SkippedInAll();
         return std::move(import.index);
       }()),
       label_of_class_(LabelsOfClasses(index_.classes, classes_)),
@@ -75,8 +75,9 @@ std::vector<std::uint32_t> DomainPictures::Positions(DomainPart part, std::span<
   return positions;
 }
 
-std::unique_ptr<BatchSource> DomainPictures::Batches(const std::vector<std::uint32_t>& positions) const {
-  return std::make_unique<TileBatches>(tiles_, index_, positions, classes_, augmentation_);
+std::unique_ptr<BatchSource> DomainPictures::Batches(const std::vector<std::uint32_t>& positions,
+                                                     TileThreads threads) const {
+  return std::make_unique<TileBatches>(tiles_, index_, positions, classes_, augmentation_, PixelScale{}, threads);
 }
 
 cv::Mat DomainPictures::Tile(std::uint32_t position) const {

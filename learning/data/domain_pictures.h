@@ -27,6 +27,7 @@
 #include "common/file_system.h"
 #include "learning/continual/batch_source.h"
 #include "learning/data/import.h"
+#include "learning/data/tile_batches.h"
 #include "learning/data/tile_cache.h"
 
 namespace hemafed::learning {
@@ -57,19 +58,24 @@ class DomainPictures {
   [[nodiscard]] const DatasetIndex& index() const { return index_; }
   // What was imported, what was skipped and why, for people.
   [[nodiscard]] const std::string& report() const { return report_; }
+  // Files that were left out, whatever the reason.
+  [[nodiscard]] std::uint64_t left_out() const { return left_out_; }
 
   // Positions in the index of one part, ascending, of these labels only (all of them if `labels` is empty).
   [[nodiscard]] std::vector<std::uint32_t> Positions(DomainPart part, std::span<const std::int64_t> labels = {}) const;
   // Label of one picture: the place of its class among `classes`.
   [[nodiscard]] std::int64_t Label(std::uint32_t position) const;
-  [[nodiscard]] std::unique_ptr<BatchSource> Batches(const std::vector<std::uint32_t>& positions) const;
+  // kCaller is for pictures that loaders fetch ahead of training.
+  [[nodiscard]] std::unique_ptr<BatchSource> Batches(const std::vector<std::uint32_t>& positions,
+                                                     TileThreads threads = TileThreads::kLibTorch) const;
   // Tile of one picture, RGB.
   [[nodiscard]] cv::Mat Tile(std::uint32_t position) const;
 
  private:
   std::vector<std::string> classes_;
   AugmentationPlan augmentation_;
-  std::string report_;  // Before index_: the import makes both.
+  std::string report_;  // These two before index_: the import makes all three.
+  std::uint64_t left_out_ = 0;
   DatasetIndex index_;
   std::vector<std::int64_t> label_of_class_;  // of the index
   TileCache tiles_;

@@ -23,7 +23,7 @@ std::string RequireMetadata(const SafetensorsReader& reader, std::string_view ke
   const auto found = reader.metadata().find(std::string(key));
   if (found == reader.metadata().end()) {
     Fail(reader.where() + " has no metadata '" + std::string(key) +
-         "'; make it with scripts/import_weights.py or hemafed-train init");
+         "'; make it with scripts/import_weights.py or hemafed-train init-weights");
   }
   return found->second;
 }

@@ -22,10 +22,14 @@ Precision PrecisionFromName(std::string_view name) {
 }
 
 PrecisionScope::PrecisionScope(Precision precision, c10::DeviceType device)
-    : device_(device),
-      enabled_before_(at::autocast::is_autocast_enabled(device)),
-      cache_before_(at::autocast::is_autocast_cache_enabled()),
-      type_before_(at::autocast::get_autocast_dtype(device)) {
+    : device_(device), reducible_(at::autocast::is_autocast_available(device)) {
+  if (!reducible_) {
+    if (precision == Precision::kFloat32) return;
+    throw Error(ErrorCode::kInvalidInput, "LibTorch cannot compute with bfloat16 on this kind of device");
+  }
+  enabled_before_ = at::autocast::is_autocast_enabled(device);
+  cache_before_ = at::autocast::is_autocast_cache_enabled();
+  type_before_ = at::autocast::get_autocast_dtype(device);
   at::autocast::set_autocast_enabled(device, precision == Precision::kBfloat16);
   if (precision == Precision::kBfloat16) at::autocast::set_autocast_dtype(device, at::kBFloat16);
   // Autocast can keep rounded weights for a second use; a trunk uses each one once, and they change with every step.
@@ -33,6 +37,7 @@ PrecisionScope::PrecisionScope(Precision precision, c10::DeviceType device)
 }
 
 PrecisionScope::~PrecisionScope() {
+  if (!reducible_) return;
   at::autocast::set_autocast_cache_enabled(cache_before_);
   at::autocast::set_autocast_dtype(device_, type_before_);
   at::autocast::set_autocast_enabled(device_, enabled_before_);

@@ -24,7 +24,8 @@ enum class Precision : std::uint8_t { kFloat32, kBfloat16 };
 [[nodiscard]] Precision PrecisionFromName(std::string_view name);
 
 // While it lives, this thread computes on `device` with the given precision, whatever was set before; afterwards as
-// before. Backward passes need no scope: they follow what their forward pass did.
+// before. Backward passes need no scope: they follow what their forward pass did. Throws Error(kInvalidInput) for
+// bfloat16 on a device that LibTorch cannot reduce precision on.
 class PrecisionScope {
  public:
   PrecisionScope(Precision precision, c10::DeviceType device);
@@ -34,9 +35,10 @@ class PrecisionScope {
 
  private:
   c10::DeviceType device_;
-  bool enabled_before_;
-  bool cache_before_;
-  c10::ScalarType type_before_;
+  bool reducible_;  // The device knows reduced precision at all; there is nothing to set where it does not.
+  bool enabled_before_ = false;
+  bool cache_before_ = false;
+  c10::ScalarType type_before_ = c10::ScalarType::Undefined;
 };
 
 }  // namespace hemafed::learning

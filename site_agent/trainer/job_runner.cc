@@ -39,6 +39,9 @@ std::vector<std::uint64_t> CountsByClass(const learning::BatchSource& source, st
   return counts;
 }
 
+// Threads that make batches while training uses the last one: one makes them faster than any network here takes them.
+constexpr unsigned kLoaders = 1;
+
 learning::TrainingSettings SettingsOf(const Plan& plan, const Job& job) {
   const TaskPlan& task = plan.tasks[job.task];
   const TrainingPlan& training = task.training;
@@ -56,7 +59,8 @@ learning::TrainingSettings SettingsOf(const Plan& plan, const Job& job) {
           .freeze_affine = !training.train_affine,
           .augment = true,
           .sampling = training.sampling,
-          .threads = static_cast<int>(training.threads)};
+          .threads = static_cast<int>(training.threads),
+          .loaders = kLoaders};
 }
 
 learning::ExemplarMix MixOf(const Plan& plan) {

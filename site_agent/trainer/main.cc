@@ -26,7 +26,8 @@ constexpr int kLookMs = 20;
 constexpr int kRetryMs = 500;
 
 struct Options {
-  std::string folder, out, hospital, architecture = "small_cnn", labels, plan, pictures, layout = "manifest";
+  std::string folder, out, hospital, architecture = "small_cnn", normalisation, labels, plan, pictures,
+                                     layout = "manifest";
   std::uint32_t count = 60;
   std::uint64_t seed = 1;
 };
@@ -76,6 +77,10 @@ int Main(int argc, char** argv) {
       app.add_subcommand("init-weights", "Make initial weights from a seed; prints their digest for the plan");
   init->add_option("file", options.out, "Safetensors file to write")->required();
   init->add_option("--architecture", options.architecture, "A network that trains from scratch")->capture_default_str();
+  init->add_option(
+      "--normalisation", options.normalisation,
+      "batch, batch_local, group or group_ws; batch_frozen needs imported weights and is refused (default:\n"
+      "group_ws for small_cnn, batch_frozen for the others)");
   init->add_option("--seed", options.seed, "The same seed gives the same bytes everywhere")->capture_default_str();
 
   CLI::App* smears =
@@ -97,7 +102,10 @@ int Main(int argc, char** argv) {
     Serve(options);
   } else if (*init) {
     const auto architecture = learning::ArchitectureFromName(options.architecture);
-    std::cout << learning::WriteInitialModel(files, options.out, architecture, options.seed).Hex() << "\n";
+    const auto normalisation = options.normalisation.empty() ? learning::NormalisationOf(architecture)
+                                                             : learning::NormalisationFromName(options.normalisation);
+    std::cout << learning::WriteInitialModel(files, options.out, architecture, options.seed, normalisation).Hex()
+              << "\n";
   } else if (*smears) {
     // A quarter is kept for testing, as in the real sample sets.
     const std::uint32_t test = options.count / 4;

@@ -38,7 +38,7 @@ std::unique_ptr<learning::BatchSource> Pictures::Train(const ClassSet& classes,
   const std::vector<std::uint32_t> kept = PositionsOf(own);
   std::vector<std::uint32_t> all;
   std::set_union(task.begin(), task.end(), kept.begin(), kept.end(), std::back_inserter(all));
-  return pictures_.Batches(all);
+  return pictures_.Batches(all, learning::TileThreads::kCaller);
 }
 
 std::unique_ptr<learning::BatchSource> Pictures::Test(const ClassSet& classes) const {
@@ -46,7 +46,7 @@ std::unique_ptr<learning::BatchSource> Pictures::Test(const ClassSet& classes) c
 }
 
 std::unique_ptr<learning::BatchSource> Pictures::Rehearsal(const learning::ExemplarStore& store) const {
-  return pictures_.Batches(PositionsOf(store));
+  return pictures_.Batches(PositionsOf(store), learning::TileThreads::kCaller);
 }
 
 std::unique_ptr<learning::BatchSource> Pictures::HeldOut(const ClassSet& classes, const learning::ExemplarStore& store,

@@ -53,7 +53,8 @@ StudyData::StudyData(FileSystem& files, const StudyFile& study, const std::vecto
                                                      progress.Update(done, "of " + std::to_string(total));
                                                      return !StopRequested();
                                                    });
-    progress.End(std::to_string(domains_[name]->index().pictures.size()) + " pictures");
+    progress.End(std::to_string(domains_[name]->index().pictures.size()) + " pictures, " +
+                 std::to_string(domains_[name]->left_out()) + " files left out");
   }
   for (const std::size_t e : experiments) {
     const Experiment& experiment = study.experiments.at(e);
@@ -94,7 +95,7 @@ TestColumn StudyData::MakeColumn(const StudyTask& task, std::string title) const
 }
 
 std::unique_ptr<learning::BatchSource> StudyData::Training(const StudyTask& task) const {
-  return Domain(task.domain).Batches(TrainingPositions(task));
+  return Domain(task.domain).Batches(TrainingPositions(task), learning::TileThreads::kCaller);
 }
 
 std::unique_ptr<learning::BatchSource> StudyData::Test(const TestColumn& column) const {
@@ -102,6 +103,12 @@ std::unique_ptr<learning::BatchSource> StudyData::Test(const TestColumn& column)
 }
 
 std::size_t StudyData::TrainingPictures(const StudyTask& task) const { return TrainingPositions(task).size(); }
+
+std::string StudyData::Imports() const {
+  std::string text;
+  for (const auto& [name, domain] : domains_) text += (text.empty() ? "" : "\n") + domain->report();
+  return text;
+}
 
 std::map<std::string, Digest> StudyData::Digests() const {
   std::map<std::string, Digest> digests;

@@ -45,6 +45,8 @@ class StudyData {
   [[nodiscard]] std::unique_ptr<learning::BatchSource> Training(const StudyTask& task) const;
   [[nodiscard]] std::unique_ptr<learning::BatchSource> Test(const TestColumn& column) const;
   [[nodiscard]] std::size_t TrainingPictures(const StudyTask& task) const;
+  // What each domain's import found and left out, for people.
+  [[nodiscard]] std::string Imports() const;
   // "pictures of raabin" -> digest of its index: what results depend on.
   [[nodiscard]] std::map<std::string, Digest> Digests() const;
 

@@ -8,6 +8,7 @@
 //     summary.json           every metric of every method by its name
 //     matrix.csv             experiment, method, seed, task learned, test set, right, pictures
 //     predictions.csv        experiment, method, seed, test set, file, truth, prediction, one score a class
+//     imports.txt            what was read from each domain's folder, and what was left out and why (uacl_command.cc)
 //     record.json            every setting, seed, digest and version (run_record.h)
 //     plots/*.svg, *.png     the charts of the report
 //

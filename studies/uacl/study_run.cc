@@ -54,6 +54,7 @@ class Run {
         folder_(FolderOf(place, run)),
         sources_(place, run),
         observer_(observer) {
+    settings_.loaders = place.loaders;
     result_.made_from = made_from;
     for (const TestColumn& column : place.data->Columns(run.experiment)) {
       result_.columns.push_back(column.truth);
@@ -99,7 +100,10 @@ class Run {
 
   void ReadAnswers() {
     const Path path = folder_ / kAnswersName;
-    if (!place_.files->Exists(path)) return;
+    if (!place_.files->Exists(path)) {
+      WriteFileAtomically(*place_.files, path, result_.ToText());
+      return;
+    }
     RunResult before = RunResult::FromText(ReadFile(*place_.files, path, kMaxResultBytes), path.string());
     if (before.made_from != result_.made_from) {
       throw Error(ErrorCode::kConflict, folder_.string() +
@@ -168,7 +172,7 @@ Digest MadeFrom(const RunPlace& place, const RunKey& run, const Digest& initial_
   for (const std::string& unseen : experiment.unseen) add_domain(unseen);
   const ModelChoice& model = place.study->model;
   const AugmentationPlan& augmentation = place.study->augmentation;
-  const json everything = {
+  json everything = {
       {"settings", learning::ToJson(place.study->SettingsOf(run))},
       {"tasks", tasks},
       {"unseen", experiment.unseen},
@@ -181,6 +185,8 @@ Digest MadeFrom(const RunPlace& place, const RunKey& run, const Digest& initial_
       {"augmentation",
        {augmentation.flips, static_cast<int>(augmentation.rotation), augmentation.brightness, augmentation.contrast,
         augmentation.saturation, augmentation.hue, augmentation.zoom, augmentation.shift, augmentation.blur}}};
+  // Unsaid for the processor, as before there was a choice: results made then stay good.
+  if (!place.device.is_cpu()) everything["device"] = c10::DeviceTypeName(place.device.type(), /*lower_case=*/true);
   return Sha256Of(everything.dump());
 }
 

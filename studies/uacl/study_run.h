@@ -7,12 +7,14 @@
 //
 // Folder of a run:
 //     checkpoint/     learning/continual/checkpoint.h; removed when the run is done
-//     answers.json    a RunResult of the tasks scored so far
+//     answers.json    a RunResult of the tasks scored so far; from the first moment on, as it says what the run is of
 //     result.json     the RunResult; its presence says that the run is done
 //
 // Errors: kConflict if the folder holds a result that was made from something else (another study, other pictures);
 // those of the learner and of files. Thread-safety: one thread per run; several runs at once are independent.
 #pragma once
+
+#include <c10/core/Device.h>
 
 #include <functional>
 
@@ -43,10 +45,13 @@ struct RunPlace {
   const Clock* clock = nullptr;
   const StudyFile* study = nullptr;
   const StudyData* data = nullptr;
-  Path folder;  // of all runs; this one's is below, by its name
+  Path folder;                     // of all runs; this one's is below, by its name
+  c10::Device device = c10::kCPU;  // where the initial models are
+  unsigned loaders = 1;            // threads that make batches ahead; no result depends on it
 };
 
-// Digest of everything the run's result depends on: settings, tasks, classes, pictures, initial weights.
+// Digest of everything the run's result depends on: settings, tasks, classes, pictures, initial weights,
+// and whether a GPU computes it.
 [[nodiscard]] Digest MadeFrom(const RunPlace& place, const RunKey& run, const Digest& initial_weights);
 // The finished result of a run, or nothing. Throws kConflict if it was made from something else.
 [[nodiscard]] std::optional<RunResult> FinishedResult(const RunPlace& place, const RunKey& run,

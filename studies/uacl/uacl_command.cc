@@ -13,6 +13,7 @@
 #include "common/error.h"
 #include "common/program.h"
 #include "common/stop_signal.h"
+#include "learning/models/device.h"
 #include "learning/models/model_file.h"
 #include "learning/models/torch_setup.h"
 #include "studies/uacl/run_all.h"
@@ -48,7 +49,8 @@ std::vector<std::size_t> ChosenExperiments(const StudyFile& study, const UaclOpt
 // First weights by seed (imported ones are the same for all), and what they are made from.
 class InitialModels {
  public:
-  InitialModels(FileSystem& files, const ModelChoice& choice) : files_(files), choice_(choice) {
+  InitialModels(FileSystem& files, const ModelChoice& choice, c10::Device device)
+      : files_(files), choice_(choice), device_(device) {
     if (!choice.weights) return;
     digest_ = Sha256Of(ReadFile(files, *choice.weights, kMaxWeightsBytes));
     learning::Classifier loaded = learning::LoadModel(files, *choice.weights);
@@ -81,18 +83,20 @@ class InitialModels {
                                                                ? std::move(model)
                                                                : model.WithNormalisation(choice_.normalisation));
     prepared->SetPrecision(choice_.precision);
+    if (!device_.is_cpu()) *prepared = prepared->To(device_);
     return prepared;
   }
 
   FileSystem& files_;
   const ModelChoice& choice_;
+  c10::Device device_;
   Digest digest_;
   std::unique_ptr<learning::Classifier> imported_;
   std::map<std::uint64_t, std::unique_ptr<learning::Classifier>> random_;
 };
 
 RunRecord MakeRecord(const StudyFile& study, const std::vector<std::size_t>& experiments, const StudyData& data,
-                     InitialModels& models, const UaclOptions& options) {
+                     InitialModels& models, const UaclOptions& options, c10::Device device) {
   RunRecord record;
   record.study = "uacl";
   record.program_version = std::string(kVersion);
@@ -115,7 +119,7 @@ RunRecord MakeRecord(const StudyFile& study, const std::vector<std::size_t>& exp
                      {"precision", learning::PrecisionName(study.model.precision)},
                      {"input_px", study.model.input_px},
                      {"part", study.part == StudyPart::kTest ? "test" : "validation"}};
-  record.machine = {{"device", "cpu"}, {"instruction_set", at::get_cpu_capability()}};
+  record.machine = {{"device", learning::DeviceText(device)}, {"instruction_set", at::get_cpu_capability()}};
   return record;
 }
 
@@ -145,8 +149,9 @@ std::vector<ExperimentResults> Gather(const StudyFile& study, const StudyData& d
   return gathered;
 }
 
-unsigned JobsOf(const UaclOptions& options, const StudyFile& study, const RunKey& first) {
+unsigned JobsOf(const UaclOptions& options, const StudyFile& study, const RunKey& first, c10::Device device) {
   if (options.jobs > 0) return options.jobs;
+  if (!device.is_cpu()) return 1;  // One run fills a GPU.
   const auto threads = static_cast<unsigned>(study.SettingsOf(first).threads);
   return std::max(1u, std::thread::hardware_concurrency() / threads);
 }
@@ -155,6 +160,7 @@ unsigned JobsOf(const UaclOptions& options, const StudyFile& study, const RunKey
 
 int RunUaclStudy(const UaclOptions& options) {
   InstallStopSignals();
+  const c10::Device device = learning::RequireDevice(options.device);
   FileSystem& files = RealFileSystem();
   SystemClock clock;
   DescriptorOutput output;
@@ -165,18 +171,25 @@ int RunUaclStudy(const UaclOptions& options) {
   const std::vector<std::size_t> experiments = ChosenExperiments(study, options);
   const Path cache = options.cache.empty() ? options.output / "cache" : options.cache;
   const StudyData data(files, study, experiments, options.data, cache, progress);
-  InitialModels models(files, study.model);
+  files.CreateFolders(options.output);
+  WriteFileAtomically(files, options.output / "imports.txt", data.Imports());
+  InitialModels models(files, study.model, device);
 
-  const RunPlace place{
-      .files = &files, .clock = &clock, .study = &study, .data = &data, .folder = options.output / "runs"};
+  const RunPlace place{.files = &files,
+                       .clock = &clock,
+                       .study = &study,
+                       .data = &data,
+                       .folder = options.output / "runs",
+                       .device = device,
+                       .loaders = options.loaders};
   std::vector<PreparedRun> runs;
   for (const RunKey& key : study.Runs()) {
     if (std::find(experiments.begin(), experiments.end(), key.experiment) == experiments.end()) continue;
     runs.push_back({key, &models.Of(key.seed), MadeFrom(place, key, models.DigestOf(key.seed))});
   }
-  const RunRecord record = MakeRecord(study, experiments, data, models, options);
+  const RunRecord record = MakeRecord(study, experiments, data, models, options, device);
   (void)FormatRunRecord(record);  // A run that cannot be described is refused before it costs hours.
-  std::vector<RunResult> results = RunAll(place, runs, JobsOf(options, study, runs.front().key), progress);
+  std::vector<RunResult> results = RunAll(place, runs, JobsOf(options, study, runs.front().key, device), progress);
   const std::vector<ExperimentResults> gathered = Gather(study, data, experiments, runs, std::move(results));
   WriteStudy(files, options.output, gathered, record);
   std::cout << StudyText(gathered) << "report: " << (options.output / "report.html").string() << "\n";

@@ -18,9 +18,9 @@
 #include <vector>
 
 #include "common/error.h"
+#include "learning/continual/prefetch_batches.h"
 #include "learning/data/import.h"
 #include "learning/data/picture.h"
-#include "learning/data/prefetch_batches.h"
 #include "learning/data/tile_batches.h"
 
 namespace {

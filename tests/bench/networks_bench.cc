@@ -9,7 +9,8 @@
 // median over the rounds. In each round every contender runs once, in turn, so that what else runs on the machine slows
 // all alike; the ratio is the median over the rounds of peer's time / our time, for the peer with the same precision
 // and channels-last pictures. Weights and pictures are made up; before timing, the logits of both are compared. Works
-// on a machine with nothing but LibTorch; DEVICE is cpu or cuda.
+// on a machine with nothing but LibTorch; DEVICE is cpu,
+// cuda or cuda:N.
 #include <ATen/ATen.h>
 #include <torch/cuda.h>
 
@@ -24,6 +25,7 @@
 #include <vector>
 
 #include "common/error.h"
+#include "learning/models/device.h"
 #include "learning/models/grow_head.h"
 #include "learning/models/model_file.h"
 #include "learning/models/torch_setup.h"
@@ -44,6 +46,7 @@ struct Job {
   int rounds;
   Normalisation normalisation = Normalisation::kBatchFrozen;
   at::Device device = at::kCPU;
+  bool inference = true;  // false: training alone
 };
 
 double Median(std::vector<double> values) {
@@ -128,7 +131,7 @@ void RequireEqual(const Classifier& ours, const EagerNetwork& peer, const at::Te
 void Measure(const Job& job) {
   std::printf("%s, %ldx%ld, batch %ld, %s, %s, %d thread(s)\n", std::string(ArchitectureName(job.architecture)).c_str(),
               static_cast<long>(job.side), static_cast<long>(job.side), static_cast<long>(job.batch),
-              std::string(NormalisationName(job.normalisation)).c_str(), job.device.str().c_str(),
+              std::string(NormalisationName(job.normalisation)).c_str(), DeviceText(job.device).c_str(),
               at::get_num_threads());
   at::manual_seed(1);
   const at::Tensor pictures = at::randn({job.batch, 3, job.side, job.side}).to(job.device);
@@ -157,6 +160,7 @@ void Measure(const Job& job) {
     GradientStep(network.parameters());
   };
   for (const bool train : {true, false}) {
+    if (!train && !job.inference) continue;
     at::AutoGradMode mode(train);
     std::vector<std::vector<at::Tensor>> trained(2);
     for (std::size_t i = 0; i < 2; ++i) {
@@ -188,7 +192,7 @@ int Run(int argc, char** argv) {
                    number(4, 0) < 1 || number(4, 0) > 1000)) {
     std::fprintf(stderr,
                  "usage: networks_bench [ARCHITECTURE SIDE(1-1024) BATCH(2-1024) ROUNDS(1-1000) [THREADS "
-                 "[NORMALISATION [cpu|cuda]]]]\n");
+                 "[NORMALISATION [cpu|cuda|cuda:N]]]]\n");
     return 2;
   }
   ConfigureTorch(static_cast<int>(threads));
@@ -201,13 +205,19 @@ int Run(int argc, char** argv) {
     if (!HasRunningStatistics(job.normalisation)) {
       throw Error(ErrorCode::kInvalidInput, "the peer has batch norm only; name batch_frozen or batch");
     }
-    if (argc > 7) job.device = at::Device(argv[7]);
+    if (argc > 7) job.device = RequireDevice(argv[7]);
     // Bits do not matter here, and some of a device's kernels have no deterministic form.
     if (job.device.is_cuda()) at::globalContext().setDeterministicAlgorithms(false, false);
     Measure(job);
     return 0;
   }
   for (const Job& job : {Job{Architecture::kEfficientNetLite0, 128, 32, 5}, Job{Architecture::kResNet18, 128, 32, 5},
+                         Job{.architecture = Architecture::kResNet18,
+                         .side = 128,
+                         .batch = 32,
+                         .rounds = 5,
+                         .normalisation = Normalisation::kBatch,
+                         .inference = false},  // Like batch_frozen's: both fold running statistics.
                          Job{Architecture::kResNeXt50, 224, 32, 2}}) {
     Measure(job);
   }

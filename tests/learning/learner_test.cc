@@ -7,9 +7,12 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <mutex>
 #include <set>
+#include <thread>
 
 #include "common/random.h"
+#include "learning/continual/prefetch.h"
 #include "learning/continual/source_digest.h"
 #include "learning/models/model_file.h"
 #include "tests/expect_error.h"
@@ -162,6 +165,80 @@ TEST_P(EveryStrategy, KilledAndResumedItEndsWithTheSameBits) {
   FaultFileSystem files;
   const End got = RunKilledAt(settings, {calls / 4, calls / 2, calls - 1}, 2, files, "/killed");
   ExpectSame(got, want, std::string(GetParam()));
+}
+
+TEST_P(EveryStrategy, MakesTheSameBitsWithBatchesFetchedAheadAlsoWhenKilledWithinAnEpoch) {
+  LearnerSettings settings = Quick(std::string(GetParam()));
+  settings.accumulation = 2;
+  int calls = 0;
+  FaultFileSystem never;
+  const End want = RunKilledAt(settings, {}, 0, never, "/in_place", &calls);
+  settings.loaders = 1;
+  FaultFileSystem whole;
+  ExpectSame(RunKilledAt(settings, {}, 0, whole, "/ahead"), want, "fetched ahead");
+  FaultFileSystem killed;
+  ExpectSame(RunKilledAt(settings, {calls / 5, calls / 2, calls - 1}, 1, killed, "/killed"), want, "killed");
+}
+
+// Loaders on threads of their own ask sources that several may ask at once.
+class SharedSource final : public BatchSource {
+ public:
+  explicit SharedSource(BatchSource& source) : source_(source) {}
+  [[nodiscard]] std::size_t Size() const override { return source_.Size(); }
+  [[nodiscard]] std::int64_t Label(std::size_t index) const override { return source_.Label(index); }
+  [[nodiscard]] Digest PictureDigest(std::size_t index) const override { return source_.PictureDigest(index); }
+  [[nodiscard]] Batch Get(std::span<const std::uint32_t> indices,
+                          const std::optional<AugmentationKey>& augmentation) override {
+    const std::lock_guard lock(mutex_);
+    if (broken && augmentation && augmentation->step >= *broken) {
+      throw Error(ErrorCode::kCorrupt, "picture 17 is damaged");
+    }
+    threads.insert(std::this_thread::get_id());
+    return source_.Get(indices, augmentation);
+  }
+
+  std::optional<std::uint32_t> broken;  // Batches of training from this one on cannot be read.
+  std::set<std::thread::id> threads;    // Who asked.
+
+ private:
+  BatchSource& source_;
+  std::mutex mutex_;
+};
+
+TEST(Loaders, OfAnyNumberChangeNoBitAndAreNotPartOfTheSettingsThatACheckpointCompares) {
+  LearnerSettings settings = Quick("derpp");  // Draws two batches of exemplars beside each batch.
+  std::optional<End> want;
+  for (const unsigned loaders : {0u, 1u, 3u}) {
+    settings.loaders = loaders;
+    EXPECT_EQ(ToJson(settings), ToJson(Quick("derpp")));
+    TaskSource first("first", {0, 1}, 9), second("second", {2, 3}, 9);
+    SharedSource a(first), b(second);
+    Learner learner(Initial(), settings);
+    learner.LearnTask({"first", "here", {0, 1}, &a});
+    learner.LearnTask({"second", "there", {2, 3}, &b});
+    if (!want) want = EndOf(learner);
+    ExpectSame(EndOf(learner), *want, std::to_string(loaders) + " loaders");
+    EXPECT_EQ(b.threads.contains(std::this_thread::get_id()), true);  // Exemplars are chosen without loaders.
+    EXPECT_EQ(b.threads.size() > 1, loaders > 0);
+  }
+  settings.loaders = kMaxLoaderThreads + 1;
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "loaders", CheckSettings(settings));
+}
+
+TEST(Loaders, AnErrorOfTheSourceComesAtItsStepWithItsMessage) {
+  for (const unsigned loaders : {0u, 1u, 3u}) {
+    LearnerSettings settings = Quick("uacl");
+    settings.loaders = loaders;
+    TaskSource pictures("pictures", {0, 1}, 10);
+    SharedSource source(pictures);
+    source.broken = 5;
+    Learner learner(Initial(), settings);
+    std::uint64_t steps = 0;
+    EXPECT_ERROR(ErrorCode::kCorrupt, "picture 17 is damaged",
+                 learner.LearnTask({"t", "here", {0, 1}, &source},
+                                   [&](const LearnProgress& progress) { steps = progress.done; }));
+    EXPECT_EQ(steps, 5u) << loaders;  // Steps 0 to 4 were taken.
+  }
 }
 
 TEST(Resume, AtEveryStepOfUaclWithEveryOptimiserEndsWithTheSameBits) {

@@ -274,6 +274,31 @@ TEST(LocalTraining, ALossThatIsNotFiniteNamesTheStep) {
   for (const NamedTensor& tensor : model.tensors()) EXPECT_FALSE(tensor.value.requires_grad());
 }
 
+TEST(LocalTraining, BatchesFetchedAheadChangeNoBit) {
+  std::optional<Classifier> want;
+  std::optional<TrainingReport> want_report;
+  for (const unsigned loaders : {0u, 1u}) {
+    MemorySource source = EasyPictures(10, 3, 16, 1);
+    Classifier model = RecipeModel(Architecture::kSmallCnn, 3);
+    TrainingSettings settings = PlainSettings();
+    settings.steps = 7;
+    settings.augment = true;
+    settings.loaders = loaders;
+    const TrainingReport report = TrainLocally(model, nullptr, source, settings, kPlace, {});
+    EXPECT_EQ(source.batches, 7);
+    if (!want) {
+      want = std::move(model);
+      want_report = report;
+      continue;
+    }
+    for (std::size_t i = 0; i < model.tensors().size(); ++i) {
+      EXPECT_TRUE(at::equal(model.tensors()[i].value, want->tensors()[i].value)) << model.tensors()[i].name;
+    }
+    EXPECT_EQ(report.pictures_per_class, want_report->pictures_per_class);
+    EXPECT_EQ(report.last_loss, want_report->last_loss);
+  }
+}
+
 TEST(LocalTraining, AnExceptionFromTheObserverStopsIt) {
   MemorySource source = EasyPictures(10, 3, 16, 1);
   Classifier model = RecipeModel(Architecture::kSmallCnn, 3);

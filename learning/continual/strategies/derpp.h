@@ -33,7 +33,7 @@ namespace hemafed::learning {
 class DerPp final : public Strategy {
  public:
   explicit DerPp(const StrategySettings& settings) : settings_(settings) {}
-  [[nodiscard]] StrategyNeeds needs() const override { return {.rehearsal = Rehearsal::kSeparate}; }
+  [[nodiscard]] StrategyNeeds needs() const override { return {.rehearsal = Rehearsal::kSeparate, .memory_draws = 2}; }
   [[nodiscard]] LossTerms Loss(const StepInput& input) override;
   void AfterTask(const TaskContext& context) override;
   void Withdraw(const Classifier& model, const Digest& digest, PictureView* picture) override;

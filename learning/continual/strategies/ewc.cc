@@ -125,7 +125,7 @@ StrategyState Ewc::State() const {
   return state;
 }
 
-void Ewc::SetState(const StrategyState& state, const Classifier&) {
+void Ewc::SetState(const StrategyState& state, const Classifier& initial) {
   anchors_.clear();
   constant_ = 0.0;
   if (state.tensors.empty()) return;
@@ -136,11 +136,14 @@ void Ewc::SetState(const StrategyState& state, const Classifier&) {
     }
     return found->second;
   };
+  const auto on_device = [&](const at::Tensor& value) {
+    return value.to(DeviceOf(initial), value.scalar_type(), /*non_blocking=*/false, /*copy=*/true);
+  };
   constexpr std::string_view kPrefix = "fisher.";
   for (const auto& [key, fisher] : state.tensors) {
     if (!key.starts_with(kPrefix)) continue;
     const std::string name = key.substr(kPrefix.size());
-    anchors_[name] = {fisher.clone(), take("anchor." + name).clone()};
+    anchors_[name] = {on_device(fisher), on_device(take("anchor." + name))};
     if (fisher.sizes() != anchors_[name].mean.sizes()) {
       throw Error(ErrorCode::kInvalidInput, "the checkpoint has '" + name + "' of strategy ewc in two shapes");
     }

@@ -13,6 +13,7 @@
 namespace hemafed::learning {
 namespace {
 
+using testing_support::CmykJpeg;
 using testing_support::Encode;
 using testing_support::Png;
 using testing_support::SomePicture;
@@ -81,23 +82,6 @@ TEST(Picture, ScalesSixteenBitsToEight) {
 TEST(Picture, ReadsProgressiveJpegAndIgnoresWhatFollowsItsEnd) {
   EXPECT_TRUE(std::holds_alternative<cv::Mat>(DecodePicture(AsBytes(Jpeg(40, 32, true)))));
   EXPECT_TRUE(std::holds_alternative<cv::Mat>(DecodePicture(AsBytes(Jpeg() + "some camera's notes"))));
-}
-
-std::string FromHex(std::string_view digits) {
-  std::string bytes;
-  for (std::size_t i = 0; i < digits.size(); i += 2) {
-    bytes.push_back(static_cast<char>(std::stoi(std::string(digits.substr(i, 2)), nullptr, 16)));
-  }
-  return bytes;
-}
-
-// 16 x 16 pixels of one colour in four inks, from Pillow 12: Image.new("CMYK", (16, 16), (0, 128, 255, 64)), JPEG.
-std::string CmykJpeg() {
-  return FromHex(
-      "ffd8ffee000e41646f626500640000000000ffdb004300100b0c0e0c0a100e0d0e1211101318281a181616183123251d283a333d3c393338"
-      "3740485c4e404457453738506d51575f626768673e4d71797064785c656763ffc000140800100010044311004d11005911004b1100ffc400"
-      "17000101010100000000000000000000000000070106ffc40014100100000000000000000000000000000000ffda000e0443004d0059004b"
-      "00003f00a0313f740000000fffd9");
 }
 
 // A TIFF whose directory entry `tag` holds `value`, one SHORT.

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "learning/continual/prefetch_batches.h"
 #include "learning/data/label_map.h"
-#include "learning/data/prefetch_batches.h"
 #include "tests/expect_error.h"
 #include "tests/learning/data/picture_files.h"
 #include "tests/scratch.h"

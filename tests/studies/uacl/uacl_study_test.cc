@@ -2,6 +2,7 @@
 #include "studies/uacl/uacl_command.h"
 
 #include <gtest/gtest.h>
+#include <torch/cuda.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -12,6 +13,7 @@
 #include "studies/uacl/run_all.h"
 #include "tests/expect_error.h"
 #include "tests/studies/uacl/study_fixture.h"
+#include "tests/studies/uacl/study_folder.h"
 
 namespace hemafed::studies {
 namespace {
@@ -20,29 +22,12 @@ using nlohmann::json;
 using testing_support::ClassesOf;
 using testing_support::kDomains;
 using testing_support::Mixed;
-using testing_support::Scratch;
 using testing_support::Smears;
 using testing_support::StudyText;
 
-constexpr std::uint64_t kLimit = 64u << 20;
-
-class UaclStudy : public testing::Test {
+class UaclStudy : public testing_support::StudyFolder {
  protected:
-  UaclOptions Options(const std::string& study_text) {
-    RealFileSystem().CreateFolders(scratch_ / "study");
-    WriteFileAtomically(RealFileSystem(), scratch_ / "study/study.toml", study_text);
-    UaclOptions options;
-    options.study = scratch_ / "study/study.toml";
-    options.data = Smears();
-    options.output = scratch_ / "out";
-    options.jobs = 2;
-    options.command_line = {"hemafed-study", "uacl"};
-    return options;
-  }
-  json Summary() {
-    return json::parse(ReadFile(RealFileSystem(), scratch_ / "out/summary.json", kLimit)).at("experiments");
-  }
-  Scratch scratch_;
+  UaclOptions Options(const std::string& study_text) { return StudyFolder::Options(study_text, Smears()); }
 };
 
 TEST_F(UaclStudy, RunsTheFiveExperimentsAndWritesEveryFigure) {
@@ -69,9 +54,10 @@ TEST_F(UaclStudy, RunsTheFiveExperimentsAndWritesEveryFigure) {
                            "plots/DC-average.png", "plots/C_A-confusion-uacl.svg", "plots/D-exemplars-uacl.png"}) {
     EXPECT_TRUE(RealFileSystem().Exists(scratch_ / "out" / file)) << file;
   }
+  const json record = json::parse(Output("record.json"));
+  EXPECT_EQ(record.at("machine").at("device"), "cpu");
   // Predictions and matrix say the same.
-  const auto predictions =
-      learning::ParseCsv(ReadFile(RealFileSystem(), scratch_ / "out/predictions.csv", kLimit), "predictions.csv");
+  const auto predictions = learning::ParseCsv(Output("predictions.csv"), "predictions.csv");
   std::size_t right = 0, pictures = 0;
   for (const auto& row : predictions.rows) {
     if (row.fields[0] != "D" || row.fields[1] != "uacl" || row.fields[3] != "int-20") continue;
@@ -97,6 +83,42 @@ TEST_F(UaclStudy, DoesNotMakeARunTwiceAndRefusesResultsOfOtherSettings) {
   EXPECT_ERROR(ErrorCode::kConflict, "other settings", (void)RunUaclStudy(options));
 }
 
+TEST_F(UaclStudy, ComparesBudgetsWithListsThatNeverExceedThem) {
+  UaclOptions options =
+      Options(StudyText("[[experiment]]\nname = \"K\"\ntitle = \"how many exemplars\"\nmethods = [\"icarl\", "
+                        "\"uacl\"]\nbudgets = [10, 20, "
+                        "45]\n[[experiment.task]]\ndomain = \"matek-19\"\n[[experiment.task]]\ndomain = \"int-20\"\n"));
+  EXPECT_EQ(RunUaclStudy(options), 0);
+  const json methods = Summary().at("K").at("methods");
+  EXPECT_EQ(methods.size(), 6u);
+  for (const char* method : {"icarl", "uacl"}) {
+    for (const std::size_t budget : {10u, 20u, 45u}) {
+      const std::string run = std::string(method) + "-K" + std::to_string(budget);
+      const RunResult result = RunResult::FromText(Output("runs/K/" + run + "/seed-7/result.json"), run);
+      // Five lists after the first hospital, ten after the second; six pictures in each class. The first lists were
+      // chosen with twice the room and then cut at both ends, never filled up again.
+      const auto kept = [&](std::size_t room_then, std::size_t room_now) {
+        if (method == std::string("icarl")) return std::min<std::size_t>(6, std::min(room_then, room_now));
+        const std::size_t herding = std::min<std::size_t>(6, room_then - room_then / 2);
+        const std::size_t uncertain = std::min(6 - herding, room_then / 2);
+        return std::min(herding, room_now - room_now / 2) + std::min(uncertain, room_now / 2);
+      };
+      EXPECT_LE(learning::StoredCount(result.exemplars), budget) << run;
+      ASSERT_EQ(result.exemplars.lists.size(), 10u);
+      for (const learning::ExemplarList& list : result.exemplars.lists) {
+        EXPECT_EQ(list.herding.size() + list.uncertainty.size(),
+                  kept(list.domain == "matek-19" ? budget / 5 : budget / 10, budget / 10))
+            << run << " " << list.domain;
+        EXPECT_TRUE(method == std::string("uacl") || list.uncertainty.empty()) << run;
+      }
+      EXPECT_TRUE(methods.contains(std::string(method) + " K=" + std::to_string(budget)));
+      EXPECT_NE(Output("tables.md").find(std::string(method) + " K=" + std::to_string(budget)), std::string::npos);
+    }
+  }
+  EXPECT_NE(Output("plots/K-budgets.svg").find("exemplars kept in all (K)"), std::string::npos);
+  EXPECT_GT(Output("plots/K-budgets.png").size(), 1000u);
+}
+
 TEST_F(UaclStudy, ScoresAHospitalThatNeverTrainsInAColumnOfItsOwn) {
   UaclOptions options = Options(StudyText(
       "[[experiment]]\nname = \"D\"\ntitle = \"two, and one more to look at\"\nunseen = [\"acevedo-20\"]\nmethods = "
@@ -116,6 +138,26 @@ TEST_F(UaclStudy, ScoresAHospitalThatNeverTrainsInAColumnOfItsOwn) {
     mean += (run.at("matrix").at(1).at(0).get<double>() + run.at("matrix").at(1).at(1).get<double>()) / 4;
   }
   EXPECT_NEAR(experiment.at("methods").at("icarl").at("average_accuracy").at("mean").get<double>(), mean, 1e-12);
+}
+
+TEST_F(UaclStudy, RefusesADeviceThatIsNotThereBeforeItReadsAnything) {
+  UaclOptions options = Options(StudyText(kDomains));
+  options.device = "cuda:99";
+  EXPECT_ERROR(ErrorCode::kUnavailable, "cuda:99 is not there", (void)RunUaclStudy(options));
+  options.device = "tpu";
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "there are cpu, cuda and cuda:N", (void)RunUaclStudy(options));
+  EXPECT_FALSE(RealFileSystem().Exists(scratch_ / "out"));
+}
+
+TEST_F(UaclStudy, RunsOnAGpuAndSaysSo) {
+  if (!torch::cuda::is_available()) GTEST_SKIP() << "this machine has no GPU that LibTorch can use";
+  UaclOptions options = Options(StudyText(kDomains));
+  options.device = "cuda";
+  EXPECT_EQ(RunUaclStudy(options), 0);
+  const json record = json::parse(Output("record.json"));
+  EXPECT_EQ(record.at("machine").at("device").get<std::string>().substr(0, 6), "cuda:0");
+  options.device = "cpu";
+  EXPECT_ERROR(ErrorCode::kConflict, "other settings", (void)RunUaclStudy(options));
 }
 
 TEST_F(UaclStudy, NamesWhatTheStudyDoesNotHave) {
@@ -163,6 +205,29 @@ TEST_F(UaclStudy, AStoppedRunEndsWithTheSameAnswers) {
   EXPECT_EQ(result->exemplars, whole.exemplars);
   EXPECT_EQ(result->model, whole.model);
   EXPECT_FALSE(learning::HasCheckpoint(RealFileSystem(), scratch_ / "broken/D/uacl/seed-7/checkpoint"));
+}
+
+TEST_F(UaclStudy, ARunStoppedInItsFirstTaskIsNotGoneOnWithAsAnother) {
+  const StudyFile study = StudyFile::Parse(StudyText(kDomains), "study.toml", scratch_ / "");
+  SystemClock clock;
+  DescriptorOutput output(-1);
+  Progress progress(clock, output);
+  const StudyData data(RealFileSystem(), study, {0}, Smears(), scratch_ / "cache", progress);
+  const learning::Classifier initial = learning::InitialModel(study.model.architecture, 7, study.model.normalisation);
+  const RunKey key{.experiment = 0, .method = study.MethodNamed("uacl"), .budget = {}, .seed = 7};
+  RunPlace place{&RealFileSystem(), &clock, &study, &data, scratch_ / "runs"};
+  const Digest on_processor = MadeFrom(place, key, Digest{});
+  const auto stop = [](const RunProgress&) { throw Error(ErrorCode::kInterrupted, "stopped"); };
+  EXPECT_ERROR(ErrorCode::kInterrupted, "stopped", (void)MakeRun(place, key, initial, on_processor, stop));
+  place.loaders = 3;
+  EXPECT_EQ(MadeFrom(place, key, Digest{}), on_processor);  // How many loaders there are is nobody's business.
+  place.device = c10::Device(c10::kCUDA, 0);
+  const Digest on_gpu = MadeFrom(place, key, Digest{});
+  EXPECT_NE(on_gpu, on_processor);
+  place.device = c10::Device(c10::kCUDA, 1);
+  EXPECT_EQ(MadeFrom(place, key, Digest{}), on_gpu);  // Nor which GPU it is.
+  EXPECT_ERROR(ErrorCode::kConflict, "was begun with other settings",
+               (void)MakeRun(place, key, initial, on_gpu, [](const RunProgress&) {}));
 }
 
 TEST(RunResult, ReadsBackWhatItWrites) {

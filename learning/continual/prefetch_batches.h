@@ -1,4 +1,4 @@
-// learning/data/prefetch_batches.h
+// learning/continual/prefetch_batches.h
 // SPDX-License-Identifier: Apache-2.0
 //
 // The next batches of a BatchSource, made on threads of their own while training uses the last one (prefetch.h has
@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "learning/continual/batch_source.h"
-#include "learning/data/prefetch.h"
+#include "learning/continual/prefetch.h"
 
 namespace hemafed::learning {
 

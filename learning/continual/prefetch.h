@@ -1,4 +1,4 @@
-// learning/data/prefetch.h
+// learning/continual/prefetch.h
 // SPDX-License-Identifier: Apache-2.0
 //
 // Makes items ahead of the one who takes them: training asks for the next batch and finds it ready. The items come out

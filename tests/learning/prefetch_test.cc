@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // No test here sleeps: jobs wait for each other through latches, so that each order of events is forced.
-#include "learning/data/prefetch.h"
+#include "learning/continual/prefetch.h"
 
 #include <gtest/gtest.h>
 
