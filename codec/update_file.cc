@@ -6,9 +6,11 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <optional>
 #include <utility>
 
 #include "codec/update.h"
+#include "codec/update_body.h"
 #include "common/bytes.h"
 #include "common/error.h"
 
@@ -18,16 +20,16 @@ static_assert(std::endian::native == std::endian::little, "canonical integers ar
 
 namespace {
 
-// Header: magic, version, grid bits, zero, number of values, layout.
+// Header: magic, version, grid bits, encoding, number of values, layout.
 constexpr std::array<std::uint8_t, 4> kMagic{'H', 'F', 'U', '\n'};
 constexpr std::uint16_t kVersion = 1;
 constexpr std::size_t kHeaderBytes = 4 + 2 + 1 + 1 + 8 + 32;
 constexpr std::size_t kLengthBytes = 4;
-constexpr std::size_t kPlanes = sizeof(std::int32_t);
-// The planes of small integers are almost all zero; higher levels gain a percent and cost seconds.
+// The planes of small integers are almost all zero; higher levels gain a percent and cost seconds. int8 values have
+// no repetitions to be found: only their uneven frequencies can be used, and every level does that.
 constexpr int kZstdLevel = 1;
 
-using Planes = std::array<std::uint8_t, kPlanes * kUpdateBlockValues>;
+using Body = std::array<std::uint8_t, kMaxBodyBytes>;
 
 struct FreeZstd {
   void operator()(ZSTD_CCtx* context) const { ZSTD_freeCCtx(context); }
@@ -42,37 +44,19 @@ ByteView CanonicalBytes(std::span<const std::int32_t> values) {
   return {reinterpret_cast<const std::uint8_t*>(values.data()), values.size_bytes()};
 }
 
-// Byte p of all zigzag numbers, then byte p+1: small values of either sign leave the high planes zero.
-void Split(std::span<const std::int32_t> values, std::uint8_t* planes) {
-  const std::size_t n = values.size();
-  for (std::size_t i = 0; i < n; ++i) {
-    const auto bits = static_cast<std::uint32_t>(values[i]);
-    const std::uint32_t zigzag = (bits << 1) ^ (values[i] < 0 ? ~0u : 0u);
-    for (std::size_t p = 0; p < kPlanes; ++p) planes[p * n + i] = static_cast<std::uint8_t>(zigzag >> (8 * p));
-  }
-}
-
-void Join(const std::uint8_t* planes, std::span<std::int32_t> values) {
-  const std::size_t n = values.size();
-  for (std::size_t i = 0; i < n; ++i) {
-    std::uint32_t zigzag = 0;
-    for (std::size_t p = 0; p < kPlanes; ++p) zigzag |= static_cast<std::uint32_t>(planes[p * n + i]) << (8 * p);
-    values[i] = static_cast<std::int32_t>((zigzag >> 1) ^ (0u - (zigzag & 1)));
-  }
-}
-
-std::array<std::uint8_t, kHeaderBytes> MakeHeader(const UpdateLayout& layout, int grid_bits) {
+std::array<std::uint8_t, kHeaderBytes> MakeHeader(const UpdateLayout& layout, const UpdateFormat& format) {
   std::array<std::uint8_t, kHeaderBytes> header{};
   std::copy(kMagic.begin(), kMagic.end(), header.begin());
   StoreLittleEndian<std::uint16_t>(kVersion, &header[4]);
-  header[6] = static_cast<std::uint8_t>(grid_bits);
+  header[6] = static_cast<std::uint8_t>(format.grid_bits);
+  header[7] = static_cast<std::uint8_t>(format.encoding);
   StoreLittleEndian<std::uint64_t>(layout.ValueCount(), &header[8]);
   const Digest hash = layout.Hash();
   std::copy(hash.bytes.begin(), hash.bytes.end(), &header[16]);
   return header;
 }
 
-void CheckHeader(const ReadableFile& file, const UpdateLayout& layout, int grid_bits) {
+void CheckHeader(const ReadableFile& file, const UpdateLayout& layout, const UpdateFormat& format) {
   std::array<std::uint8_t, kHeaderBytes> header{};
   if (file.ReadAt(0, header) != kHeaderBytes) Damaged("ends within its header");
   if (!std::equal(kMagic.begin(), kMagic.end(), header.begin())) Damaged("does not begin as one");
@@ -80,10 +64,17 @@ void CheckHeader(const ReadableFile& file, const UpdateLayout& layout, int grid_
   if (version != kVersion) {
     Damaged("has version " + std::to_string(version) + "; this program reads " + std::to_string(kVersion));
   }
-  if (header[6] != grid_bits) {
-    Damaged("is rounded to 2^-" + std::to_string(header[6]) + ", the plan wants 2^-" + std::to_string(grid_bits));
+  if (header[6] != format.grid_bits) {
+    Damaged("is rounded to 2^-" + std::to_string(header[6]) + ", the plan wants 2^-" +
+            std::to_string(format.grid_bits));
   }
-  if (header[7] != 0) Damaged("has a header with bits that mean nothing");
+  if (header[7] > static_cast<std::uint8_t>(UpdateEncoding::kInt8)) {
+    Damaged("has the encoding " + std::to_string(header[7]) + ", which this program does not know");
+  }
+  if (header[7] != static_cast<std::uint8_t>(format.encoding)) {
+    Damaged("is encoded as " + std::string(UpdateEncodingName(static_cast<UpdateEncoding>(header[7]))) +
+            ", the plan wants " + std::string(UpdateEncodingName(format.encoding)));
+  }
   const auto values = LoadLittleEndian<std::uint64_t>(&header[8]);
   if (values != layout.ValueCount()) {
     Damaged("holds " + std::to_string(values) + " values, the model needs " + std::to_string(layout.ValueCount()));
@@ -106,9 +97,21 @@ UInt128 SumOfSquares(std::span<const std::int32_t> values) {
 }  // namespace
 
 std::uint64_t MaxUpdateFileBytes(std::uint64_t values) {
-  const auto block_bytes = [](std::uint64_t count) { return kLengthBytes + ZSTD_compressBound(count * kPlanes); };
+  const auto block_bytes = [](std::uint64_t count) {
+    return kLengthBytes + ZSTD_compressBound(count * sizeof(std::int32_t));
+  };
   std::uint64_t bytes = kHeaderBytes + values / kUpdateBlockValues * block_bytes(kUpdateBlockValues);
   if (values % kUpdateBlockValues != 0) bytes += block_bytes(values % kUpdateBlockValues);
+  return bytes;
+}
+
+std::uint64_t MaxUpdateFileBytes(const UpdateLayout& layout, UpdateEncoding encoding) {
+  if (encoding == UpdateEncoding::kInt32) return MaxUpdateFileBytes(layout.ValueCount());
+  std::uint64_t bytes = kHeaderBytes;
+  BodyShapes shapes(layout, encoding);
+  for (BodyShape shape = shapes.Next(); shape.values > 0; shape = shapes.Next()) {
+    bytes += kLengthBytes + ZSTD_compressBound(shape.Bytes(encoding));
+  }
   return bytes;
 }
 
@@ -119,8 +122,11 @@ struct UpdateWriter::State {
   Sha256 values_hash, file_hash;
   std::uint64_t missing = 0;  // Values still to come.
   std::uint64_t file_bytes = 0;
-  std::vector<std::int32_t> block;  // Values waiting to fill one.
-  Planes planes;
+  UpdateEncoding encoding = UpdateEncoding::kInt32;
+  std::optional<BodyShapes> shapes;
+  BodyShape shape;                  // Of the block being filled.
+  std::vector<std::int32_t> block;  // Values waiting to fill it.
+  Body body;
   Bytes frame;
 
   void Write(ByteView bytes) {
@@ -131,17 +137,19 @@ struct UpdateWriter::State {
 
   void WriteBlock() {
     values_hash.Update(CanonicalBytes(block));
-    Split(block, planes.data());
-    const std::size_t length = ZSTD_compress2(zstd.get(), frame.data() + kLengthBytes, frame.size() - kLengthBytes,
-                                              planes.data(), block.size() * kPlanes);
+    const auto part = std::span(body).first(shape.Bytes(encoding));
+    PackBody(encoding, shape, block, part);
+    const std::size_t length =
+        ZSTD_compress2(zstd.get(), frame.data() + kLengthBytes, frame.size() - kLengthBytes, part.data(), part.size());
     if (ZSTD_isError(length) != 0) throw Error(ErrorCode::kInternal, where + ": " + ZSTD_getErrorName(length));
     StoreLittleEndian(static_cast<std::uint32_t>(length), frame.data());
     Write(ByteView(frame).first(kLengthBytes + length));
     block.clear();
+    shape = shapes->Next();
   }
 };
 
-UpdateWriter::UpdateWriter(FileSystem& files, const Path& path, const UpdateLayout& layout, int grid_bits)
+UpdateWriter::UpdateWriter(FileSystem& files, const Path& path, const UpdateLayout& layout, const UpdateFormat& format)
     : state_(std::make_unique<State>()) {
   State& s = *state_;
   s.where = path.string();
@@ -154,9 +162,12 @@ UpdateWriter::UpdateWriter(FileSystem& files, const Path& path, const UpdateLayo
   }
   s.missing = layout.ValueCount();
   s.block.reserve(kUpdateBlockValues);
-  s.frame.resize(kLengthBytes + ZSTD_compressBound(kUpdateBlockValues * kPlanes));
+  s.frame.resize(kLengthBytes + ZSTD_compressBound(kMaxBodyBytes));
+  s.encoding = format.encoding;
+  s.shapes.emplace(layout, format.encoding);
+  s.shape = s.shapes->Next();
   s.file = files.Create(path);
-  s.Write(MakeHeader(layout, grid_bits));
+  s.Write(MakeHeader(layout, format));
 }
 
 UpdateWriter::~UpdateWriter() = default;
@@ -170,10 +181,10 @@ void UpdateWriter::Append(std::span<const std::int32_t> values) {
   }
   s.missing -= values.size();
   while (!values.empty()) {
-    const std::size_t taken = std::min(values.size(), kUpdateBlockValues - s.block.size());
+    const std::size_t taken = std::min(values.size(), s.shape.values - s.block.size());
     s.block.insert(s.block.end(), values.begin(), values.begin() + static_cast<std::ptrdiff_t>(taken));
     values = values.subspan(taken);
-    if (s.block.size() == kUpdateBlockValues) s.WriteBlock();
+    if (s.block.size() == s.shape.values) s.WriteBlock();
   }
 }
 
@@ -183,31 +194,30 @@ UpdateFileInfo UpdateWriter::Finish(Durability durability) {
     throw Error(ErrorCode::kInvalidInput,
                 "cannot finish " + s.where + ": " + std::to_string(s.missing) + " values are missing");
   }
-  if (!s.block.empty()) s.WriteBlock();
   if (durability == Durability::kSynced) s.file->Sync();
   s.file->Close();
   return {s.values_hash.Finish(), s.file_hash.Finish(), s.file_bytes};
 }
 
 DecodedUpdate DecodeUpdate(const ReadableFile& file, const UpdateLayout& layout, const UpdateSink& sink,
-                           int grid_bits) {
-  CheckHeader(file, layout, grid_bits);
+                           const UpdateFormat& format) {
+  CheckHeader(file, layout, format);
   const std::unique_ptr<ZSTD_DCtx, FreeZstd> zstd(ZSTD_createDCtx());
   if (zstd == nullptr) throw Error(ErrorCode::kInternal, "update file: zstd cannot be set up");
-  const auto planes = std::make_unique<Planes>();
+  const auto body = std::make_unique<Body>();
   std::vector<std::int32_t> values(kUpdateBlockValues);
-  Bytes frame(ZSTD_compressBound(planes->size()));
+  Bytes frame(ZSTD_compressBound(body->size()));
 
   Sha256 hash;
   UInt128 squared_norm = 0;
   std::uint64_t offset = kHeaderBytes;
-  std::uint64_t missing = layout.ValueCount();
-  for (std::uint64_t block = 0; missing > 0; ++block) {
-    const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(missing, kUpdateBlockValues));
+  BodyShapes shapes(layout, format.encoding);
+  BodyShape shape = shapes.Next();
+  for (std::uint64_t block = 0; shape.values > 0; ++block, shape = shapes.Next()) {
     std::array<std::uint8_t, kLengthBytes> prefix{};
     if (file.ReadAt(offset, prefix) != kLengthBytes) Damaged("ends before block " + std::to_string(block));
     const auto length = LoadLittleEndian<std::uint32_t>(prefix.data());
-    if (length == 0 || length > ZSTD_compressBound(count * kPlanes)) {
+    if (length == 0 || length > ZSTD_compressBound(shape.Bytes(format.encoding))) {
       Damaged("claims " + std::to_string(length) + " bytes" + InBlock(block) + ", more than its values can need");
     }
     const std::span<std::uint8_t> compressed(frame.data(), length);
@@ -218,26 +228,27 @@ DecodedUpdate DecodeUpdate(const ReadableFile& file, const UpdateLayout& layout,
       Damaged("does not hold exactly one zstd frame" + InBlock(block));
     }
     // The room is what the block must fill: a frame that claims more fails before it writes beyond.
-    const std::size_t got = ZSTD_decompressDCtx(zstd.get(), planes->data(), count * kPlanes, compressed.data(), length);
+    const auto plain = std::span(*body).first(shape.Bytes(format.encoding));
+    const std::size_t got = ZSTD_decompressDCtx(zstd.get(), plain.data(), plain.size(), compressed.data(), length);
     if (ZSTD_isError(got) != 0) Damaged("cannot be decompressed" + InBlock(block) + ": " + ZSTD_getErrorName(got));
-    if (got != count * kPlanes) Damaged("has the wrong number of values" + InBlock(block));
+    if (got != plain.size()) Damaged("has the wrong number of values" + InBlock(block));
 
-    const std::span<std::int32_t> part(values.data(), count);
-    Join(planes->data(), part);
+    const std::span<std::int32_t> part(values.data(), shape.values);
+    UnpackBody(format.encoding, shape, plain, part);
     hash.Update(CanonicalBytes(part));
     squared_norm += SumOfSquares(part);
     sink(part);
     offset += kLengthBytes + length;
-    missing -= count;
   }
   const std::uint64_t size = file.Size();
   if (size != offset) Damaged("has " + std::to_string(size - offset) + " bytes after its last block");
   return {hash.Finish(), squared_norm};
 }
 
-DecodedUpdate DecodeUpdate(const ReadableFile& file, const UpdateLayout& layout, WritableFile& raw, int grid_bits) {
+DecodedUpdate DecodeUpdate(const ReadableFile& file, const UpdateLayout& layout, WritableFile& raw,
+                           const UpdateFormat& format) {
   const auto append = [&](std::span<const std::int32_t> values) { raw.Append(CanonicalBytes(values)); };
-  return DecodeUpdate(file, layout, append, grid_bits);
+  return DecodeUpdate(file, layout, append, format);
 }
 
 }  // namespace hemafed
