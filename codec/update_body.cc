@@ -60,7 +60,7 @@ void UnpackScaled(int exponent, const std::uint8_t* scaled, std::span<std::int32
   if (exponent > kMaxScaleExponent) Refuse("a scale exponent of " + std::to_string(exponent) + " is above 24");
   std::int32_t largest = 0;
   for (std::size_t i = 0; i < values.size(); ++i) {
-    const std::int32_t q8 = static_cast<std::int8_t>(scaled[i]);
+    const std::int32_t q8 = scaled[i] < 128 ? scaled[i] : scaled[i] - 256;  // Two's complement.
     largest = std::max(largest, std::abs(q8));
     values[i] = q8 * (1 << exponent);
   }

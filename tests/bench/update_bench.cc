@@ -51,6 +51,7 @@ std::vector<float> RealDeltas(FileSystem& files, const UpdateLayout& layout, con
     throw Error(ErrorCode::kInvalidInput, canonical.string() + " is not an update of the model");
   }
   std::vector<float> deltas;
+  deltas.reserve(values.size());
   for (const std::int32_t value : values) {
     deltas.push_back(static_cast<float>(std::ldexp(static_cast<double>(value), -kGridBits)));
   }
