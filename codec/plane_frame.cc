@@ -24,9 +24,17 @@ struct FreeZstd {
   void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
 };
 
-// Byte p of all zigzag numbers, then byte p+1.
 template <typename Integer>
-void Split(std::span<const Integer> values, std::uint8_t* planes) {
+void CheckCount(std::span<Integer> values) {
+  if (values.empty() || values.size() > kPlaneBlockValues) {
+    throw Error(ErrorCode::kInternal, "a block of planes cannot have " + std::to_string(values.size()) + " values");
+  }
+}
+
+}  // namespace
+
+template <typename Integer>
+void SplitPlanes(std::span<const Integer> values, std::uint8_t* planes) {
   using Unsigned = std::make_unsigned_t<Integer>;
   const std::size_t n = values.size();
   for (std::size_t i = 0; i < n; ++i) {
@@ -37,7 +45,7 @@ void Split(std::span<const Integer> values, std::uint8_t* planes) {
 }
 
 template <typename Integer>
-void Join(const std::uint8_t* planes, std::span<Integer> values) {
+void JoinPlanes(const std::uint8_t* planes, std::span<Integer> values) {
   using Unsigned = std::make_unsigned_t<Integer>;
   const std::size_t n = values.size();
   for (std::size_t i = 0; i < n; ++i) {
@@ -47,17 +55,15 @@ void Join(const std::uint8_t* planes, std::span<Integer> values) {
   }
 }
 
-template <typename Integer>
-void CheckCount(std::span<Integer> values) {
-  if (values.empty() || values.size() > kPlaneBlockValues) {
-    throw Error(ErrorCode::kInternal, "a block of planes cannot have " + std::to_string(values.size()) + " values");
-  }
-}
+template void SplitPlanes(std::span<const std::int32_t>, std::uint8_t*);
+template void SplitPlanes(std::span<const std::int64_t>, std::uint8_t*);
+template void JoinPlanes(const std::uint8_t*, std::span<std::int32_t>);
+template void JoinPlanes(const std::uint8_t*, std::span<std::int64_t>);
 
-}  // namespace
+std::uint64_t MaxFrameBlockBytes(std::uint64_t bytes) { return kLengthBytes + ZSTD_compressBound(bytes); }
 
 std::uint64_t MaxPlaneBlockBytes(std::uint64_t values, std::size_t integer_bytes) {
-  return kLengthBytes + ZSTD_compressBound(values * integer_bytes);
+  return MaxFrameBlockBytes(values * integer_bytes);
 }
 
 struct PlaneFrameWriter::State {
@@ -82,18 +88,22 @@ PlaneFrameWriter::~PlaneFrameWriter() = default;
 PlaneFrameWriter::PlaneFrameWriter(PlaneFrameWriter&&) noexcept = default;
 PlaneFrameWriter& PlaneFrameWriter::operator=(PlaneFrameWriter&&) noexcept = default;
 
-template <typename Integer>
-ByteView PlaneFrameWriter::Encode(std::span<const Integer> values) {
-  CheckCount(values);
+ByteView PlaneFrameWriter::EncodeBytes(ByteView bytes) {
   State& s = *state_;
-  s.planes.resize(values.size_bytes());
-  s.block.resize(MaxPlaneBlockBytes(values.size(), sizeof(Integer)));
-  Split(values, s.planes.data());
+  s.block.resize(MaxFrameBlockBytes(bytes.size()));
   const std::size_t length = ZSTD_compress2(s.zstd.get(), s.block.data() + kLengthBytes, s.block.size() - kLengthBytes,
-                                            s.planes.data(), s.planes.size());
+                                            bytes.data(), bytes.size());
   if (ZSTD_isError(length) != 0) throw Error(ErrorCode::kInternal, s.where + ": " + ZSTD_getErrorName(length));
   StoreLittleEndian(static_cast<std::uint32_t>(length), s.block.data());
   return ByteView(s.block).first(kLengthBytes + length);
+}
+
+template <typename Integer>
+ByteView PlaneFrameWriter::Encode(std::span<const Integer> values) {
+  CheckCount(values);
+  state_->planes.resize(values.size_bytes());
+  SplitPlanes(values, state_->planes.data());
+  return EncodeBytes(state_->planes);
 }
 
 template ByteView PlaneFrameWriter::Encode(std::span<const std::int32_t>);
@@ -120,15 +130,13 @@ PlaneFrameReader::~PlaneFrameReader() = default;
 PlaneFrameReader::PlaneFrameReader(PlaneFrameReader&&) noexcept = default;
 PlaneFrameReader& PlaneFrameReader::operator=(PlaneFrameReader&&) noexcept = default;
 
-template <typename Integer>
-std::uint64_t PlaneFrameReader::Read(const ReadableFile& file, std::uint64_t offset, std::uint64_t block,
-                                     std::span<Integer> values) {
-  CheckCount(values);
+std::uint64_t PlaneFrameReader::ReadBytes(const ReadableFile& file, std::uint64_t offset, std::uint64_t block,
+                                          std::span<std::uint8_t> bytes) {
   State& s = *state_;
   std::array<std::uint8_t, kLengthBytes> prefix{};
   if (file.ReadAt(offset, prefix) != kLengthBytes) s.Damaged("ends before", block);
   const auto length = LoadLittleEndian<std::uint32_t>(prefix.data());
-  if (length == 0 || length > ZSTD_compressBound(values.size_bytes())) {
+  if (length == 0 || length > ZSTD_compressBound(bytes.size())) {
     s.Damaged("claims " + std::to_string(length) + " bytes in", block, ", more than its values can need");
   }
   s.frame.resize(length);
@@ -139,14 +147,22 @@ std::uint64_t PlaneFrameReader::Read(const ReadableFile& file, std::uint64_t off
     s.Damaged("does not hold exactly one zstd frame in", block);
   }
   // The room is what the block must fill: a frame that claims more fails before it writes beyond.
-  s.planes.resize(values.size_bytes());
-  const std::size_t got = ZSTD_decompressDCtx(s.zstd.get(), s.planes.data(), s.planes.size(), s.frame.data(), length);
+  const std::size_t got = ZSTD_decompressDCtx(s.zstd.get(), bytes.data(), bytes.size(), s.frame.data(), length);
   if (ZSTD_isError(got) != 0) {
     s.Damaged("cannot be decompressed in", block, std::string(": ") + ZSTD_getErrorName(got));
   }
-  if (got != s.planes.size()) s.Damaged("has the wrong number of values in", block);
-  Join(s.planes.data(), values);
+  if (got != bytes.size()) s.Damaged("has the wrong number of values in", block);
   return offset + kLengthBytes + length;
+}
+
+template <typename Integer>
+std::uint64_t PlaneFrameReader::Read(const ReadableFile& file, std::uint64_t offset, std::uint64_t block,
+                                     std::span<Integer> values) {
+  CheckCount(values);
+  state_->planes.resize(values.size_bytes());
+  const std::uint64_t behind = ReadBytes(file, offset, block, state_->planes);
+  JoinPlanes(state_->planes.data(), values);
+  return behind;
 }
 
 template std::uint64_t PlaneFrameReader::Read(const ReadableFile&, std::uint64_t, std::uint64_t,

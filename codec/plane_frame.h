@@ -1,11 +1,12 @@
 // codec/plane_frame.h
 // SPDX-License-Identifier: Apache-2.0
 //
-// Blocks of integers as byte planes in zstd frames: the body of update files (docs/update.md) and of feature sums
-// (docs/feature_sums.md).
+// Blocks of bytes in zstd frames, and integers as byte planes: the body of update files (docs/update.md) and of feature
+// sums (docs/feature_sums.md).
 //
 //     block = length frame                   length: u32, bytes of the frame
-//     frame = one zstd frame (RFC 8878) with content checksum; holds exactly n planes of `values` bytes
+//     frame = one zstd frame (RFC 8878) with content checksum; holds exactly the bytes that its reader expects:
+//             for integers n planes of `values` bytes
 //
 // Plane p is byte p of each zigzag number, lowest byte first, n = bytes of an integer (4 or 8): small values of either
 // sign leave the high planes zero. zigzag(q) = (q << 1) xor (all ones if q < 0).
@@ -27,6 +28,15 @@ namespace hemafed {
 // Values of one block at most. Small enough for the second-level cache, large enough that zstd's tables pay.
 inline constexpr std::size_t kPlaneBlockValues = 65'536;
 
+// Byte p of all zigzag numbers, then byte p + 1; `planes` has as many bytes as the values. For std::int32_t and
+// std::int64_t.
+template <typename Integer>
+void SplitPlanes(std::span<const Integer> values, std::uint8_t* planes);
+template <typename Integer>
+void JoinPlanes(const std::uint8_t* planes, std::span<Integer> values);
+
+// Largest block that so many bytes can need, its length included.
+[[nodiscard]] std::uint64_t MaxFrameBlockBytes(std::uint64_t bytes);
 // Largest block that so many integers of so many bytes can need, its length included.
 [[nodiscard]] std::uint64_t MaxPlaneBlockBytes(std::uint64_t values, std::size_t integer_bytes);
 
@@ -38,6 +48,8 @@ class PlaneFrameWriter {
   PlaneFrameWriter(PlaneFrameWriter&&) noexcept;
   PlaneFrameWriter& operator=(PlaneFrameWriter&&) noexcept;
 
+  // The block for these bytes; valid until the next call.
+  [[nodiscard]] ByteView EncodeBytes(ByteView bytes);
   // The block for 1 to kPlaneBlockValues values; valid until the next call. For std::int32_t and std::int64_t.
   template <typename Integer>
   [[nodiscard]] ByteView Encode(std::span<const Integer> values);
@@ -55,8 +67,11 @@ class PlaneFrameReader {
   PlaneFrameReader(PlaneFrameReader&&) noexcept;
   PlaneFrameReader& operator=(PlaneFrameReader&&) noexcept;
 
-  // Fills `values` (1 to kPlaneBlockValues) from block number `block`, which begins at `offset`; returns the offset
-  // behind it. For std::int32_t and std::int64_t.
+  // Fills `bytes` from block number `block`, which begins at `offset`; returns the offset behind it.
+  [[nodiscard]] std::uint64_t ReadBytes(const ReadableFile& file, std::uint64_t offset, std::uint64_t block,
+                                        std::span<std::uint8_t> bytes);
+  // The same for `values` (1 to kPlaneBlockValues) from block number `block`, which begins at `offset`; returns the
+  // offset behind it. For std::int32_t and std::int64_t.
   template <typename Integer>
   [[nodiscard]] std::uint64_t Read(const ReadableFile& file, std::uint64_t offset, std::uint64_t block,
                                    std::span<Integer> values);

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "codec/update.h"
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "codec/update_body.h"
 #include "common/error.h"
 
 namespace hemafed {
@@ -48,27 +51,48 @@ UpdateLayout LayoutOfModel(const SafetensorsReader& model) {
   return layout;
 }
 
+std::string_view UpdateEncodingName(UpdateEncoding encoding) noexcept {
+  return encoding == UpdateEncoding::kInt8 ? "int8" : "int32";
+}
+
 void QuantizeDelta(std::string_view tensor, std::span<const float> local, std::span<const float> base,
-                   std::span<float> residual, std::span<std::int32_t> out, int grid_bits) {
-  if (base.size() != local.size() || residual.size() != local.size() || out.size() != local.size() || grid_bits < 0 ||
-      grid_bits > kMaxGridBits) {
+                   std::span<float> residual, std::span<std::int32_t> out, const UpdateFormat& format) {
+  if (base.size() != local.size() || residual.size() != local.size() || out.size() != local.size() ||
+      format.grid_bits < 0 || format.grid_bits > kMaxGridBits) {
     throw Error(ErrorCode::kInternal, "QuantizeDelta: the lengths for " + std::string(tensor) + " differ");
   }
-  const double scale = std::ldexp(1.0, grid_bits);
-  const double grid = std::ldexp(1.0, -grid_bits);
+  const double scale = std::ldexp(1.0, format.grid_bits);
+  const double grid = std::ldexp(1.0, -format.grid_bits);
+  const bool scaled = format.encoding == UpdateEncoding::kInt8;
   constexpr double kLowest = std::numeric_limits<std::int32_t>::min();
   constexpr double kHighest = std::numeric_limits<std::int32_t>::max();
-  for (std::size_t i = 0; i < local.size(); ++i) {
-    const double delta =
-        static_cast<double>(local[i]) - static_cast<double>(base[i]) + static_cast<double>(residual[i]);
-    const double q = std::isfinite(delta) ? RoundHalfEven(delta * scale) : std::numeric_limits<double>::quiet_NaN();
-    if (!(q >= kLowest && q <= kHighest)) {
-      throw Error(ErrorCode::kInvalidInput, "the update of tensor " + std::string(tensor) + " at index " +
-                                                std::to_string(i) + " is " + std::to_string(delta) +
-                                                ": not a number, or too large for the grid; train with a smaller step");
+  const auto refuse = [&](std::size_t i, double delta) {
+    throw Error(ErrorCode::kInvalidInput, "the update of tensor " + std::string(tensor) + " at index " +
+                                              std::to_string(i) + " is " + std::to_string(delta) +
+                                              ": not a number, or too large for the grid; train with a smaller step");
+  };
+  std::array<double, kScaleBlockValues> deltas{};  // In grid steps.
+  for (std::size_t done = 0; done < local.size(); done += kScaleBlockValues) {
+    const std::size_t count = std::min(kScaleBlockValues, local.size() - done);
+    double largest = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::size_t at = done + i;
+      const double delta =
+          static_cast<double>(local[at]) - static_cast<double>(base[at]) + static_cast<double>(residual[at]);
+      deltas[i] = delta * scale;
+      if (!std::isfinite(deltas[i]) || (scaled && std::abs(deltas[i]) > kLargestScaled)) {
+        refuse(at, delta);
+      }
+      largest = std::max(largest, std::abs(deltas[i]));
     }
-    out[i] = static_cast<std::int32_t>(q);
-    residual[i] = static_cast<float>(delta - q * grid);
+    const int exponent = scaled ? ScaleExponent(largest) : 0;
+    const double coarse = std::ldexp(1.0, exponent), fine = std::ldexp(1.0, -exponent);
+    for (std::size_t i = 0; i < count; ++i) {
+      const double q = RoundHalfEven(deltas[i] * fine) * coarse;
+      if (!(q >= kLowest && q <= kHighest)) refuse(done + i, deltas[i] * grid);
+      out[done + i] = static_cast<std::int32_t>(q);
+      residual[done + i] = static_cast<float>((deltas[i] - q) * grid);
+    }
   }
 }
 

@@ -4,10 +4,12 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <optional>
 #include <utility>
 
 #include "codec/plane_frame.h"
 #include "codec/update.h"
+#include "codec/update_body.h"
 #include "common/bytes.h"
 #include "common/error.h"
 
@@ -17,11 +19,13 @@ static_assert(std::endian::native == std::endian::little, "canonical integers ar
 
 namespace {
 
-// Header: magic, version, grid bits, zero, number of values, layout.
+// Header: magic, version, grid bits, encoding, number of values, layout.
 constexpr std::array<std::uint8_t, 4> kMagic{'H', 'F', 'U', '\n'};
 constexpr std::uint16_t kVersion = 1;
 constexpr std::size_t kHeaderBytes = 4 + 2 + 1 + 1 + 8 + 32;
 static_assert(kUpdateBlockValues == kPlaneBlockValues);
+
+using Body = std::array<std::uint8_t, kMaxBodyBytes>;
 
 [[noreturn]] void Damaged(const std::string& what) { throw Error(ErrorCode::kInvalidInput, "update file: " + what); }
 
@@ -29,18 +33,19 @@ ByteView CanonicalBytes(std::span<const std::int32_t> values) {
   return {reinterpret_cast<const std::uint8_t*>(values.data()), values.size_bytes()};
 }
 
-std::array<std::uint8_t, kHeaderBytes> MakeHeader(const UpdateLayout& layout, int grid_bits) {
+std::array<std::uint8_t, kHeaderBytes> MakeHeader(const UpdateLayout& layout, const UpdateFormat& format) {
   std::array<std::uint8_t, kHeaderBytes> header{};
   std::copy(kMagic.begin(), kMagic.end(), header.begin());
   StoreLittleEndian<std::uint16_t>(kVersion, &header[4]);
-  header[6] = static_cast<std::uint8_t>(grid_bits);
+  header[6] = static_cast<std::uint8_t>(format.grid_bits);
+  header[7] = static_cast<std::uint8_t>(format.encoding);
   StoreLittleEndian<std::uint64_t>(layout.ValueCount(), &header[8]);
   const Digest hash = layout.Hash();
   std::copy(hash.bytes.begin(), hash.bytes.end(), &header[16]);
   return header;
 }
 
-void CheckHeader(const ReadableFile& file, const UpdateLayout& layout, int grid_bits) {
+void CheckHeader(const ReadableFile& file, const UpdateLayout& layout, const UpdateFormat& format) {
   std::array<std::uint8_t, kHeaderBytes> header{};
   if (file.ReadAt(0, header) != kHeaderBytes) Damaged("ends within its header");
   if (!std::equal(kMagic.begin(), kMagic.end(), header.begin())) Damaged("does not begin as one");
@@ -48,10 +53,17 @@ void CheckHeader(const ReadableFile& file, const UpdateLayout& layout, int grid_
   if (version != kVersion) {
     Damaged("has version " + std::to_string(version) + "; this program reads " + std::to_string(kVersion));
   }
-  if (header[6] != grid_bits) {
-    Damaged("is rounded to 2^-" + std::to_string(header[6]) + ", the plan wants 2^-" + std::to_string(grid_bits));
+  if (header[6] != format.grid_bits) {
+    Damaged("is rounded to 2^-" + std::to_string(header[6]) + ", the plan wants 2^-" +
+            std::to_string(format.grid_bits));
   }
-  if (header[7] != 0) Damaged("has a header with bits that mean nothing");
+  if (header[7] > static_cast<std::uint8_t>(UpdateEncoding::kInt8)) {
+    Damaged("has the encoding " + std::to_string(header[7]) + ", which this program does not know");
+  }
+  if (header[7] != static_cast<std::uint8_t>(format.encoding)) {
+    Damaged("is encoded as " + std::string(UpdateEncodingName(static_cast<UpdateEncoding>(header[7]))) +
+            ", the plan wants " + std::string(UpdateEncodingName(format.encoding)));
+  }
   const auto values = LoadLittleEndian<std::uint64_t>(&header[8]);
   if (values != layout.ValueCount()) {
     Damaged("holds " + std::to_string(values) + " values, the model needs " + std::to_string(layout.ValueCount()));
@@ -80,6 +92,16 @@ std::uint64_t MaxUpdateFileBytes(std::uint64_t values) {
   return bytes;
 }
 
+std::uint64_t MaxUpdateFileBytes(const UpdateLayout& layout, UpdateEncoding encoding) {
+  if (encoding == UpdateEncoding::kInt32) return MaxUpdateFileBytes(layout.ValueCount());
+  std::uint64_t bytes = kHeaderBytes;
+  BodyShapes shapes(layout, encoding);
+  for (BodyShape shape = shapes.Next(); shape.values > 0; shape = shapes.Next()) {
+    bytes += MaxFrameBlockBytes(shape.Bytes(encoding));
+  }
+  return bytes;
+}
+
 struct UpdateWriter::State {
   std::string where;
   std::unique_ptr<WritableFile> file;
@@ -87,7 +109,11 @@ struct UpdateWriter::State {
   Sha256 values_hash, file_hash;
   std::uint64_t missing = 0;  // Values still to come.
   std::uint64_t file_bytes = 0;
-  std::vector<std::int32_t> block;  // Values waiting to fill one.
+  UpdateEncoding encoding = UpdateEncoding::kInt32;
+  std::optional<BodyShapes> shapes;
+  BodyShape shape;                  // Of the block being filled.
+  std::vector<std::int32_t> block;  // Values waiting to fill it.
+  Body body;
 
   explicit State(const Path& path) : where(path.string()), frames(where) {}
 
@@ -99,18 +125,24 @@ struct UpdateWriter::State {
 
   void WriteBlock() {
     values_hash.Update(CanonicalBytes(block));
-    Write(frames.Encode<std::int32_t>(block));
+    const auto part = std::span(body).first(shape.Bytes(encoding));
+    PackBody(encoding, shape, block, part);
+    Write(frames.EncodeBytes(part));
     block.clear();
+    shape = shapes->Next();
   }
 };
 
-UpdateWriter::UpdateWriter(FileSystem& files, const Path& path, const UpdateLayout& layout, int grid_bits)
+UpdateWriter::UpdateWriter(FileSystem& files, const Path& path, const UpdateLayout& layout, const UpdateFormat& format)
     : state_(std::make_unique<State>(path)) {
   State& s = *state_;
   s.missing = layout.ValueCount();
   s.block.reserve(kUpdateBlockValues);
+  s.encoding = format.encoding;
+  s.shapes.emplace(layout, format.encoding);
+  s.shape = s.shapes->Next();
   s.file = files.Create(path);
-  s.Write(MakeHeader(layout, grid_bits));
+  s.Write(MakeHeader(layout, format));
 }
 
 UpdateWriter::~UpdateWriter() = default;
@@ -124,10 +156,10 @@ void UpdateWriter::Append(std::span<const std::int32_t> values) {
   }
   s.missing -= values.size();
   while (!values.empty()) {
-    const std::size_t taken = std::min(values.size(), kUpdateBlockValues - s.block.size());
+    const std::size_t taken = std::min(values.size(), s.shape.values - s.block.size());
     s.block.insert(s.block.end(), values.begin(), values.begin() + static_cast<std::ptrdiff_t>(taken));
     values = values.subspan(taken);
-    if (s.block.size() == kUpdateBlockValues) s.WriteBlock();
+    if (s.block.size() == s.shape.values) s.WriteBlock();
   }
 }
 
@@ -137,39 +169,41 @@ UpdateFileInfo UpdateWriter::Finish(Durability durability) {
     throw Error(ErrorCode::kInvalidInput,
                 "cannot finish " + s.where + ": " + std::to_string(s.missing) + " values are missing");
   }
-  if (!s.block.empty()) s.WriteBlock();
   if (durability == Durability::kSynced) s.file->Sync();
   s.file->Close();
   return {s.values_hash.Finish(), s.file_hash.Finish(), s.file_bytes};
 }
 
 DecodedUpdate DecodeUpdate(const ReadableFile& file, const UpdateLayout& layout, const UpdateSink& sink,
-                           int grid_bits) {
-  CheckHeader(file, layout, grid_bits);
+                           const UpdateFormat& format) {
+  CheckHeader(file, layout, format);
   PlaneFrameReader frames("update file");
+  const auto body = std::make_unique<Body>();
   std::vector<std::int32_t> values(kUpdateBlockValues);
 
   Sha256 hash;
   UInt128 squared_norm = 0;
   std::uint64_t offset = kHeaderBytes;
-  std::uint64_t missing = layout.ValueCount();
-  for (std::uint64_t block = 0; missing > 0; ++block) {
-    const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(missing, kUpdateBlockValues));
-    const std::span<std::int32_t> part(values.data(), count);
-    offset = frames.Read(file, offset, block, part);
+  BodyShapes shapes(layout, format.encoding);
+  BodyShape shape = shapes.Next();
+  for (std::uint64_t block = 0; shape.values > 0; ++block, shape = shapes.Next()) {
+    const auto plain = std::span(*body).first(shape.Bytes(format.encoding));
+    offset = frames.ReadBytes(file, offset, block, plain);
+    const std::span<std::int32_t> part(values.data(), shape.values);
+    UnpackBody(format.encoding, shape, plain, part);
     hash.Update(CanonicalBytes(part));
     squared_norm += SumOfSquares(part);
     sink(part);
-    missing -= count;
   }
   const std::uint64_t size = file.Size();
   if (size != offset) Damaged("has " + std::to_string(size - offset) + " bytes after its last block");
   return {hash.Finish(), squared_norm};
 }
 
-DecodedUpdate DecodeUpdate(const ReadableFile& file, const UpdateLayout& layout, WritableFile& raw, int grid_bits) {
+DecodedUpdate DecodeUpdate(const ReadableFile& file, const UpdateLayout& layout, WritableFile& raw,
+                           const UpdateFormat& format) {
   const auto append = [&](std::span<const std::int32_t> values) { raw.Append(CanonicalBytes(values)); };
-  return DecodeUpdate(file, layout, append, grid_bits);
+  return DecodeUpdate(file, layout, append, format);
 }
 
 }  // namespace hemafed

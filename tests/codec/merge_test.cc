@@ -135,7 +135,7 @@ Round MakeRound(std::uint64_t seed, std::size_t updates, const std::vector<std::
   }
   for (std::size_t k = 0; k < updates; ++k) {
     round.inputs.push_back(SomeValues(random, round.Count()));
-    round.merge.updates.push_back("/u" + std::to_string(k));
+    round.merge.updates.emplace_back("/u" + std::to_string(k));
     Plant(*round.files, round.merge.updates.back(), round.inputs.back());
   }
   round.merge.weights.rows = {SomeWeights(random, updates)};
@@ -243,7 +243,7 @@ Round SmallRound(const std::vector<Integers>& inputs, MergeRule rule, std::optio
   round.merge.active = active;
   round.merge.weights.rows = {Weights(inputs.size(), 32'768 / static_cast<std::uint32_t>(inputs.size()))};
   for (std::size_t k = 0; k < inputs.size(); ++k) {
-    round.merge.updates.push_back("/u" + std::to_string(k));
+    round.merge.updates.emplace_back("/u" + std::to_string(k));
     Plant(*round.files, round.merge.updates.back(), inputs[k]);
   }
   return round;

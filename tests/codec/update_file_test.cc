@@ -155,8 +155,7 @@ TEST(UpdateFile, IsRefusedForAnotherModelGridOrVersion) {
   EXPECT_ERROR(ErrorCode::kInvalidInput, "other tensors", (void)DecodeBytes(content, {{{"a", {3, 2}}}}));
   EXPECT_ERROR(ErrorCode::kInvalidInput, "other tensors", (void)DecodeBytes(content, {{{"b", {2, 3}}}}));
   EXPECT_ERROR(ErrorCode::kInvalidInput, "rounded to 2^-22, the plan wants 2^-20",
-               (void)DecodeUpdate(
-                   *files.OpenForRead(kFile), {{{"a", {2, 3}}}}, [](auto) {}, 20));
+               (void)DecodeUpdate(*files.OpenForRead(kFile), {{{"a", {2, 3}}}}, [](auto) {}, {.grid_bits = 20}));
   std::string newer = content;
   newer[4] = 2;
   EXPECT_ERROR(ErrorCode::kInvalidInput, "version 2", (void)DecodeBytes(newer, {{{"a", {2, 3}}}}));

@@ -1,26 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Any bytes as an update file, for the layouts of the samples in tests/data/update/: either refused with kInvalidInput,
-// or exactly the layout's number of values comes out, with the digest of what came out.
+// Any bytes as an update file, for the layouts of the samples in tests/data/update/ and both encodings: either refused
+// with kInvalidInput, or exactly the layout's number of values comes out, with the digest of what came out; and they
+// are values that the same encoding can carry.
+#include <algorithm>
 #include <cstdlib>
+#include <vector>
 
 #include "codec/update.h"
+#include "codec/update_body.h"
 #include "common/error.h"
 #include "tests/fuzz/memory_file.h"
 
 namespace {
 
-void Decode(hemafed::ByteView input, const hemafed::UpdateLayout& layout) {
+void Decode(hemafed::ByteView input, const hemafed::UpdateLayout& layout, hemafed::UpdateEncoding encoding) {
   const hemafed::testing_support::MemoryFile file(input);
   std::uint64_t count = 0;
   hemafed::Sha256 hash;
-  const auto result = hemafed::DecodeUpdate(file, layout, [&](std::span<const std::int32_t> values) {
+  hemafed::BodyShapes shapes(layout, encoding);
+  const auto take = [&](std::span<const std::int32_t> values) {
     if (values.size() > hemafed::kUpdateBlockValues) std::abort();
     count += values.size();
     hash.Update({reinterpret_cast<const std::uint8_t*>(values.data()), values.size_bytes()});
-  });
+    const hemafed::BodyShape shape = shapes.Next();
+    if (shape.values != values.size()) std::abort();
+    std::vector<std::uint8_t> body(shape.Bytes(encoding));
+    std::vector<std::int32_t> again(values.size());
+    hemafed::PackBody(encoding, shape, values, body);
+    hemafed::UnpackBody(encoding, shape, body, again);
+    if (!std::equal(again.begin(), again.end(), values.begin())) std::abort();
+  };
+  const auto result = hemafed::DecodeUpdate(file, layout, take, {.encoding = encoding});
   if (count != layout.ValueCount() || result.values != hash.Finish()) std::abort();
-  if (input.size() > hemafed::MaxUpdateFileBytes(count)) std::abort();
+  if (input.size() > hemafed::MaxUpdateFileBytes(layout, encoding)) std::abort();
 }
 
 }  // namespace
@@ -29,10 +42,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static const hemafed::UpdateLayout kLayouts[] = {{{{"a", {2, 3}}, {"b", {}}}},
                                                    {{{"a", {100, 600}}, {"b", {10'000}}}}};
   for (const auto& layout : kLayouts) {
-    try {
-      Decode({data, size}, layout);
-    } catch (const hemafed::Error& error) {
-      if (error.code() != hemafed::ErrorCode::kInvalidInput) std::abort();
+    for (const auto encoding : {hemafed::UpdateEncoding::kInt32, hemafed::UpdateEncoding::kInt8}) {
+      try {
+        Decode({data, size}, layout, encoding);
+      } catch (const hemafed::Error& error) {
+        if (error.code() != hemafed::ErrorCode::kInvalidInput) std::abort();
+      }
     }
   }
   return 0;
