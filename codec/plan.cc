@@ -8,6 +8,7 @@
 
 #include "codec/exact.h"
 #include "codec/merge.h"
+#include "codec/update.h"
 #include "common/settings.h"
 
 namespace hemafed {
@@ -121,6 +122,7 @@ AggregationPlan ReadAggregation(const Settings& table, StrategyKind strategy) {
   }
   aggregation.server_momentum = static_cast<std::uint32_t>(
       RoundHalfEven(table.Number("server_momentum", 0, kMaxServerMomentum, 0.0) * kMomentumOne));
+  aggregation.encoding = static_cast<UpdateEncoding>(table.Choice("update", {"int32", "int8"}));
   aggregation.norm_bound = table.Number("norm_bound", 1e-6, 1e6);
   aggregation.max_share = table.Number("max_share", 0.34, 1);
   return aggregation;

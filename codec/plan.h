@@ -19,7 +19,8 @@
 namespace hemafed {
 
 class Settings;
-enum class MergeRule : std::uint8_t;  // codec/merge.h
+enum class MergeRule : std::uint8_t;       // codec/merge.h
+enum class UpdateEncoding : std::uint8_t;  // codec/update.h
 
 // Limits of a plan. Each bounds memory or log size somewhere else; far above what a consortium runs.
 inline constexpr std::size_t kMaxPlanBytes = 64 << 10;
@@ -105,6 +106,7 @@ enum class AggregationRule : std::uint8_t {
 
 struct AggregationPlan {
   AggregationRule rule = AggregationRule::kMean;
+  UpdateEncoding encoding{};          // Of update files.
   std::uint32_t trim = 0;             // Of trimmed_mean: lowest and highest votes left out, each.
   std::uint32_t server_momentum = 0;  // In 2^-15; 0: none.
   double norm_bound = 0;              // Largest Euclidean norm of one update, in model units.

@@ -86,7 +86,7 @@ std::optional<std::string> Intake::StoreUpdate(const UpdateReport& report) {
   try {
     const auto in = uploads_.OpenForRead(report.file);
     const auto out = files_.Create(raw);
-    decoded = DecodeUpdate(*in, layout, *out);
+    decoded = DecodeUpdate(*in, layout, *out, {.encoding = state.plan().aggregation.encoding});
     out->Sync();
     out->Close();
   } catch (const Error& error) {

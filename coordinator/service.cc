@@ -203,7 +203,7 @@ std::optional<wire::Refusal> Service::Authorise(const wire::TransferRequest& req
     return refuse("no update of this site is due");
   }
   const UpdateLayout layout = LayoutOfModel(SafetensorsReader::Open(files_, store_.PathOf(state().model())));
-  if (request.size > MaxUpdateFileBytes(layout.ValueCount()))
+  if (request.size > MaxUpdateFileBytes(layout, state().plan().aggregation.encoding))
     return refuse("larger than an update of this model can be");
   // One file at a time for each site: another one replaces it, so a site cannot fill the disk.
   const auto [upload, first] = putting_.try_emplace(request.user, request.digest);

@@ -64,11 +64,12 @@ json EgressContract::Permit(const Job& job, const json& body) const {
   Refuse(where + " is of no known kind");
 }
 
-void EgressContract::PermitUpdate(const UpdateReport& report, const Digest& base_layout, std::uint64_t values) const {
-  if (report.layout != base_layout) Refuse("the update's tensors are not those of the round's base model");
-  if (report.file_bytes > MaxUpdateFileBytes(values)) {
-    Refuse("the update file has " + std::to_string(report.file_bytes) + " bytes, more than " + std::to_string(values) +
-           " integers can take");
+void EgressContract::PermitUpdate(const UpdateReport& report, const UpdateLayout& base_layout) const {
+  if (report.layout != base_layout.Hash()) Refuse("the update's tensors are not those of the round's base model");
+  const std::uint64_t most = MaxUpdateFileBytes(base_layout, plan_.aggregation.encoding);
+  if (report.file_bytes > most) {
+    Refuse("the update file has " + std::to_string(report.file_bytes) + " bytes, more than the " +
+           std::to_string(most) + " that the model's integers can take");
   }
 }
 

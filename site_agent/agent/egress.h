@@ -16,6 +16,7 @@
 #include "codec/job_folder.h"
 #include "codec/plan.h"
 #include "codec/reports.h"
+#include "codec/update.h"
 #include "common/clock.h"
 #include "common/file_system.h"
 
@@ -29,7 +30,7 @@ class EgressContract {
   // The report's body as it may leave: parsed and written anew, so nothing unknown is carried along.
   [[nodiscard]] nlohmann::json Permit(const Job& job, const nlohmann::json& body) const;
   // An update file for `job`: its tensors must be those of the base model, its size what they can take.
-  void PermitUpdate(const UpdateReport& report, const Digest& base_layout, std::uint64_t values) const;
+  void PermitUpdate(const UpdateReport& report, const UpdateLayout& base_layout) const;
 
  private:
   const Plan& plan_;

@@ -223,7 +223,7 @@ Session::Messages Session::TakeResult() {
 
   const auto update = UpdateReport::FromJson({statement_->body, "update"});
   const UpdateLayout layout = LayoutOfModel(SafetensorsReader::Open(files_, jobs_.Object(job.model)));
-  contract.PermitUpdate(update, layout.Hash(), layout.ValueCount());
+  contract.PermitUpdate(update, layout);
   CopyUpdate(relative / std::string(kUpdateFileName), update);
   egress_.Write("update file", job, update.file_bytes, update.file);
   stage_ = Stage::kPutting;

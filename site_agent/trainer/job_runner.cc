@@ -261,8 +261,9 @@ json JobRunner::Train(const Job& job, const Path& work) {
 
   std::optional<Path> carried;
   if (job.carry_residual && job.round > 0) carried = ResidualFile(folder_, job, job.round - 1);
-  const QuantizedUpdate update = WriteUpdate(files_, model, base, carried, ResidualFile(folder_, job, job.round),
-                                             work / std::string(kUpdateFileName));
+  const QuantizedUpdate update =
+      WriteUpdate(files_, model, base, carried, ResidualFile(folder_, job, job.round),
+                  work / std::string(kUpdateFileName), {.encoding = plan.aggregation.encoding});
   // The residual before the carried one can never be asked for again.
   if (job.round > 1) files_.Remove(ResidualFile(folder_, job, job.round - 2));
 

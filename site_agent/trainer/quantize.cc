@@ -28,7 +28,8 @@ ByteView BytesOf(const std::vector<float>& values) {
 }  // namespace
 
 QuantizedUpdate WriteUpdate(FileSystem& files, const learning::Classifier& trained, const Path& base,
-                            const std::optional<Path>& residual_in, const Path& residual_out, const Path& update_out) {
+                            const std::optional<Path>& residual_in, const Path& residual_out, const Path& update_out,
+                            const UpdateFormat& format) {
   const SafetensorsReader base_model = SafetensorsReader::Open(files, base);
   const UpdateLayout layout = LayoutOfModel(base_model);
   std::optional<SafetensorsReader> carried;
@@ -46,7 +47,7 @@ QuantizedUpdate WriteUpdate(FileSystem& files, const learning::Classifier& train
     residual_tensors.push_back(std::move(info));
   }
   SafetensorsWriter residual_file(files, residual_out, std::move(residual_tensors), {});
-  UpdateWriter update_file(files, update_out, layout);
+  UpdateWriter update_file(files, update_out, layout, format);
   for (const TensorSpec& tensor : layout.tensors) {
     const std::vector<float> base_values = ReadFloats(base_model, tensor);
     const auto found = local.find(tensor.name);
@@ -56,7 +57,7 @@ QuantizedUpdate WriteUpdate(FileSystem& files, const learning::Classifier& train
     const std::span<const float> local_values(found->second.const_data_ptr<float>(), base_values.size());
     std::vector<float> residual = carried ? ReadFloats(*carried, tensor) : std::vector<float>(base_values.size());
     std::vector<std::int32_t> integers(base_values.size());
-    QuantizeDelta(tensor.name, local_values, base_values, residual, integers);
+    QuantizeDelta(tensor.name, local_values, base_values, residual, integers, format);
     update_file.Append(integers);
     residual_file.Append(tensor.name, BytesOf(residual));
   }

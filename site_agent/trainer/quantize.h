@@ -26,6 +26,6 @@ struct QuantizedUpdate {
 // is written to `residual_out`.
 [[nodiscard]] QuantizedUpdate WriteUpdate(FileSystem& files, const learning::Classifier& trained, const Path& base,
                                           const std::optional<Path>& residual_in, const Path& residual_out,
-                                          const Path& update_out);
+                                          const Path& update_out, const UpdateFormat& format);
 
 }  // namespace hemafed::trainer

@@ -105,6 +105,7 @@ exemplars = 4
 herding = "raw"
 [aggregation]
 rule = "mean"
+update = "int32"
 norm_bound = 1000000.0
 max_share = 0.5
 [privacy]

@@ -62,6 +62,7 @@ INSTANTIATE_TEST_SUITE_P(
         {"TrimOfAMean", "rule = \"mean\"", "rule = \"mean\"\ntrim = 1", "trim"},
         {"EndlessMomentum", "max_share", "server_momentum = 1.0\nmax_share", "server_momentum"},
         {"TrimmedMeanInOneTask", "rounds = 2", "rounds = 2\nrule = \"trimmed_mean\"", "as the plan's rule"},
+        {"UnknownEncoding", "update = \"int32\"", "update = \"int4\"", "update"},
         {"UnknownPolicy", "policy = \"federated\"", "policy = \"posted\"", "policy"},
         {"UnknownStrategy", "name = \"uacl\"", "name = \"luck\"", "strategy.name"},
         {"UaclWithoutRehearsal", "policy = \"federated\"", "policy = \"none\"", "the strategy rehearses"},

@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include "learning/models/grow_head.h"
 #include "tests/expect_error.h"
 #include "tests/learning/memory_source.h"
 
@@ -42,6 +43,23 @@ TEST(Evaluate, EqualLogitsGoToTheLowestClass) {
   MemorySource source = EasyPictures(6, 3, 24, 1);
   const ConfusionMatrix counts = Evaluate(model, source, 3, 4);
   for (std::size_t label = 0; label < 3; ++label) EXPECT_EQ(counts.At(label, 0), 2u);
+}
+
+TEST(CountAgreements, ComparesTheBestOfTheTeachersClasses) {
+  const Classifier model = RecipeModel(Architecture::kSmallCnn, 5), teacher = RecipeModel(Architecture::kSmallCnn, 3);
+  MemorySource source = EasyPictures(40, 4, 24, 2);
+  std::uint64_t want = 0;
+  for (std::uint32_t i = 0; i < 40; ++i) {
+    const at::NoGradGuard no_gradients;
+    const at::Tensor images = source.Get(std::vector<std::uint32_t>{i}, std::nullopt).images;
+    const auto ours = model.Forward(images).narrow(1, 0, 3).argmax().item<std::int64_t>();
+    want += ours == teacher.Forward(images).argmax().item<std::int64_t>() ? 1 : 0;
+  }
+  EXPECT_EQ(CountAgreements(model, teacher, source, 7), want);
+  EXPECT_EQ(CountAgreements(teacher, teacher, source, 16), 40u);
+  EXPECT_EQ(CountAgreements(GrowHead(teacher, 6, 1, 1), teacher, source, 16), 40u) << "new rows play no part";
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "a class that the model does not",
+               (void)CountAgreements(teacher, model, source, 7));
 }
 
 TEST(Evaluate, NoPicturesGiveZeros) {

@@ -48,7 +48,8 @@ class FederationHarness {
     FileSystem* coordinator_files = nullptr;  // Null: the machine's.
     std::string policy = "federated";
     std::string tasks = kSmallTasks;
-    std::string top = {};           // More lines of the plan, in front of its tables.
+    std::string top = {};  // More lines of the plan, in front of its tables.
+    std::string encoding = "int32";
     std::string rule = "\"mean\"";  // Of [aggregation]; may be followed by further lines.
   };
 
@@ -75,6 +76,7 @@ class FederationHarness {
     plan_text_ = SmallPlanText(digest, options.policy, options.tasks, options.top);
     const std::string mean = "rule = \"mean\"";
     plan_text_.replace(plan_text_.find(mean), mean.size(), "rule = " + options.rule);
+    plan_text_.replace(plan_text_.find("int32"), 5, options.encoding);
     const std::vector<std::string> sites = ParsePlan(plan_text_, "plan").Sites();
     StartCoordinator();
     for (const std::string& site : sites) Join(site);

@@ -127,6 +127,15 @@ TEST(Federation, TheAuditorReplaysEveryRuleAndEachGivesAnotherModel) {
   EXPECT_EQ(models.size(), rules.size());
 }
 
+TEST(Federation, Int8UpdatesAreReplayedLikeAnyOther) {
+  const Scratch scratch;
+  FederationHarness harness(scratch.path(), {.encoding = "int8"});
+  ASSERT_TRUE(harness.Run());
+  const auditor::AuditResult audit = Replay(harness, scratch / "consortium");
+  EXPECT_FALSE(audit.finding.has_value()) << audit.finding->message;
+  EXPECT_EQ(audit.model, harness.service().state().model());
+}
+
 std::vector<RoundClosedEntry> ClosedRounds(FederationHarness& harness) {
   std::vector<RoundClosedEntry> rounds;
   harness.service().log().ForEach(0, [&](std::uint64_t, std::string_view text) {

@@ -87,10 +87,16 @@ class ToyTrainer {
   UpdateReport Learn(const Job& job, const Plan& plan, std::uint64_t pictures, const ClassCounts& counts,
                      const Path& work) {
     const UpdateLayout layout = LayoutOfModel(SafetensorsReader::Open(files_, jobs_.Object(job.model)));
-    UpdateWriter writer(files_, work / std::string(kUpdateFileName), layout);
+    const UpdateFormat format{.encoding = plan.aggregation.encoding};
+    UpdateWriter writer(files_, work / std::string(kUpdateFileName), layout, format);
     RandomStream random(DeriveSeed(plan.seed, site_ + job.Name() + job.model.Hex()));
     std::vector<std::int32_t> values(layout.ValueCount());
-    for (std::int32_t& value : values) value = (static_cast<std::int32_t>(random.NextBelow(2001)) - 1000) * scale;
+    // Values of int8 updates are made of their own tensor's scales; up to 127 they always are.
+    const std::uint32_t largest = format.encoding == UpdateEncoding::kInt8 ? 127 : 1000;
+    for (std::int32_t& value : values) {
+      value =
+          (static_cast<std::int32_t>(random.NextBelow(2 * largest + 1)) - static_cast<std::int32_t>(largest)) * scale;
+    }
     writer.Append(values);
     const UpdateFileInfo file = writer.Finish();
     UpdateReport report;

@@ -56,13 +56,25 @@ TEST(EgressContract, WithholdsStatisticsOfFewPictures) {
 
 TEST(EgressContract, AnUpdateHasTheBaseModelsTensorsAndNoMoreBytesThanTheyTake) {
   const EgressContract contract(TestPlan());
+  const UpdateLayout base{{{.name = "weight", .shape = {10, 100}}}};
   UpdateReport report;
-  report.layout = Sha256Of("layout");
+  report.layout = base.Hash();
   report.file_bytes = 1000;
-  EXPECT_NO_THROW(contract.PermitUpdate(report, Sha256Of("layout"), 1000));
-  EXPECT_ERROR(ErrorCode::kRefused, "tensors", contract.PermitUpdate(report, Sha256Of("another"), 1000));
-  report.file_bytes = MaxUpdateFileBytes(1000) + 1;
-  EXPECT_ERROR(ErrorCode::kRefused, "more than", contract.PermitUpdate(report, Sha256Of("layout"), 1000));
+  EXPECT_NO_THROW(contract.PermitUpdate(report, base));
+  EXPECT_ERROR(ErrorCode::kRefused, "tensors",
+               contract.PermitUpdate(report, UpdateLayout{{{.name = "weight", .shape = {1000}}}}));
+  report.file_bytes = MaxUpdateFileBytes(base, UpdateEncoding::kInt32) + 1;
+  EXPECT_ERROR(ErrorCode::kRefused, "more than", contract.PermitUpdate(report, base));
+}
+
+TEST(EgressContract, AJudgementIsAboutEnoughPicturesOrSaysNothing) {
+  const EgressContract contract(TestPlan());
+  const auto permit = [&](std::uint64_t pictures) {
+    return contract.Permit(JobOf(JobKind::kJudge), JudgementReport{.pictures = pictures, .agrees = 0}.ToJson());
+  };
+  EXPECT_NO_THROW((void)permit(0));
+  EXPECT_NO_THROW((void)permit(10));
+  EXPECT_ERROR(ErrorCode::kRefused, "fewer than min_pictures", (void)permit(9));
 }
 
 TEST(EgressRecord, AddsOneLineForEachThingThatLeaves) {

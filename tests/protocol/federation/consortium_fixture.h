@@ -112,6 +112,7 @@ blur = 0.0
          (rehearses ? "exemplars = 4\npasses = 10\nherding = \"normalised\"\n" : "") +
          R"([aggregation]
 rule = "mean"
+update = "int32"
 norm_bound = 100.0
 max_share = 0.5
 [privacy]
