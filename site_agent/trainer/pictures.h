@@ -35,6 +35,7 @@ class Pictures {
   [[nodiscard]] std::unique_ptr<learning::BatchSource> Rehearsal(const learning::ExemplarStore& store) const;
   // What was imported and what was skipped and why, for people.
   [[nodiscard]] std::string Report() const;
+  [[nodiscard]] const learning::DomainPictures& domain() const { return pictures_; }
 
  private:
   learning::DomainPictures pictures_;
