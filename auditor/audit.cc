@@ -57,7 +57,7 @@ AuditResult Audit(FileSystem& files, const Trust& trust, const AuditOptions& opt
   if (replay) result.aggregates = replay->rounds();
   if (state.has_plan()) {
     result.model = state.model();
-    result.sites = state.plan().Sites();
+    for (const Column& column : state.plan().Columns()) result.columns.push_back(column.title);
     result.matrix = state.matrix();
   }
   result.closed = state.phase() == Phase::kClosed;

@@ -34,12 +34,12 @@ struct Finding {
 struct AuditResult {
   std::uint64_t entries = 0;  // In the checkpoint.
   Digest root;
-  std::optional<Finding> finding;  // None: everything agrees.
-  std::uint64_t aggregates = 0;    // Rounds computed again.
-  Digest model;                    // The last model that the audit reached.
-  bool closed = false;             // The plan was run to its end.
-  std::vector<std::string> sites;  // Hospitals in the order of their tasks.
-  AccuracyMatrix matrix;           // One row for each closed task, from the sites' signed confusion matrices.
+  std::optional<Finding> finding;    // None: everything agrees.
+  std::uint64_t aggregates = 0;      // Rounds computed again.
+  Digest model;                      // The last model that the audit reached.
+  bool closed = false;               // The plan was run to its end.
+  std::vector<std::string> columns;  // Titles of the matrix's columns: tasks in order, then observers.
+  AccuracyMatrix matrix;             // One row for each closed task, from the sites' signed confusion matrices.
 };
 
 struct AuditOptions {

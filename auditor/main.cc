@@ -22,12 +22,12 @@ nlohmann::json MetricsOf(const AuditResult& result) {
   nlohmann::json rows = nlohmann::json::array();
   for (std::size_t task = 0; task < matrix.rows(); ++task) {
     nlohmann::json row = nlohmann::json::array();
-    for (std::size_t site = 0; site < result.sites.size(); ++site) {
-      row.push_back(fraction(static_cast<std::int64_t>(matrix.Millionths(task, site))));
+    for (std::size_t column = 0; column < matrix.columns(); ++column) {
+      row.push_back(fraction(static_cast<std::int64_t>(matrix.Millionths(task, column))));
     }
     rows.push_back(std::move(row));
   }
-  return {{"sites", result.sites},
+  return {{"columns", result.columns},
           {"matrix", std::move(rows)},
           {"average_accuracy", fraction(matrix.AverageAccuracyMillionths())},
           {"forgetting",

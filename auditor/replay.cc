@@ -65,14 +65,19 @@ void Replay::RequireObject(const Digest& digest, const std::string& what) const 
 }
 
 void Replay::CheckTaskOpened(const FederationState& state, const TaskOpenedEntry& entry) {
-  if (entry.task > 0) return;
-  RequireObject(state.model(), "initial weights");
+  if (!state.HeadGrows()) return;
+  Path before = scratch_ / kCurrent;
+  if (entry.task == 0) {
+    RequireObject(state.model(), "initial weights");
+    before = object_(state.model());
+  }
   const Digest grown =
-      GrowHead(files_, object_(state.model()), scratch_ / kCurrent, state.plan().seed, 0, state.plan().classes.size());
+      GrowHead(files_, before, scratch_ / kNext, state.plan().seed, entry.task, state.plan().KnownClasses(entry.task));
   if (grown != entry.base) {
     throw Error(ErrorCode::kRefused,
                 "the head that the plan's seed gives leads to model " + grown.Hex() + ", not to " + entry.base.Hex());
   }
+  files_.Rename(scratch_ / kNext, scratch_ / kCurrent);
 }
 
 void Replay::CheckUpdate(const FederationState& state, const StatementEntry& entry) {
@@ -98,7 +103,7 @@ void Replay::CheckRoundClosed(const FederationState& state, const RoundClosedEnt
       throw Error(ErrorCode::kRefused, "a weight is given to " + site + ", which sent no update");
     updates.push_back({.file = object_(update->second.values), .weight = weight});
   }
-  const AggregateResult result = Aggregate(files_, current, layout, updates, scratch_ / kNext);
+  const AggregateResult result = Aggregate(files_, current, layout, WeightedMean(updates), scratch_ / kNext);
   if (result.step != entry.step) {
     throw Error(ErrorCode::kRefused, "the updates' weighted mean has the digest " + result.step.Hex() +
                                          ", the log says " + entry.step.Hex());

@@ -17,14 +17,11 @@ static_assert(std::endian::native == std::endian::little, "canonical integers ar
 
 namespace {
 
-// Values summed at a time: 64 KB of input and 128 KB of sums stay in the second-level cache.
-constexpr std::size_t kSumValues = 16'384;
 // Values handed to the writing thread at a time: enough that starting it costs nothing beside its work.
 constexpr std::size_t kBlockValues = 131'072;
+// Fewer values than this are hashed and written at once: not worth a thread.
+constexpr std::size_t kThreadValues = 16'384;
 
-std::span<std::uint8_t> AsWritableBytes(std::span<std::int32_t> values) {
-  return {reinterpret_cast<std::uint8_t*>(values.data()), values.size_bytes()};
-}
 std::span<std::uint8_t> AsWritableBytes(std::span<float> values) {
   return {reinterpret_cast<std::uint8_t*>(values.data()), values.size_bytes()};
 }
@@ -33,23 +30,6 @@ ByteView BytesOf(std::span<const std::int32_t> values) {
 }
 ByteView BytesOf(std::span<const float> values) {
   return {reinterpret_cast<const std::uint8_t*>(values.data()), values.size_bytes()};
-}
-
-// |q| <= 2^31 and the weights sum to 2^15, so that every partial sum stays within 2^46.
-void AddWeighted(const std::int32_t* __restrict values, std::int32_t weight, std::int64_t* __restrict sums,
-                 std::size_t count) {
-  for (std::size_t i = 0; i < count; ++i) {
-    sums[i] += static_cast<std::int64_t>(weight) * static_cast<std::int64_t>(values[i]);
-  }
-}
-
-// Half to even: adding one less than half rounds halves down, and the lowest kept bit lifts those above an odd number.
-void RoundToSteps(const std::int64_t* __restrict sums, std::int32_t* __restrict steps, std::size_t count) {
-  constexpr std::int64_t kBelowHalf = (std::int64_t{1} << (kWeightBits - 1)) - 1;
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::int64_t odd = (sums[i] >> kWeightBits) & 1;
-    steps[i] = static_cast<std::int32_t>((sums[i] + kBelowHalf + odd) >> kWeightBits);
-  }
 }
 
 // theta' in place; returns whether all of it is finite. A base that is not finite cannot become so.
@@ -86,66 +66,6 @@ void RequireLayoutOf(const SafetensorsReader& base, const UpdateLayout& layout) 
     throw Error(ErrorCode::kInvalidInput, "the layout's tensors are not in ascending order of their names");
   }
 }
-
-}  // namespace
-
-struct StepReader::State {
-  struct Input {
-    std::string where;
-    std::unique_ptr<ReadableFile> file;
-    std::int32_t weight = 0;
-  };
-  std::vector<Input> inputs;
-  std::uint64_t next = 0;  // Index of the next value.
-  std::vector<std::int32_t> values;
-  std::vector<std::int64_t> sums;
-};
-
-StepReader::StepReader(FileSystem& files, const UpdateLayout& layout, const std::vector<WeightedUpdate>& updates)
-    : state_(std::make_unique<State>()) {
-  const std::uint64_t expected = layout.ValueCount() * sizeof(std::int32_t);
-  std::uint64_t weight_sum = 0;
-  for (const WeightedUpdate& update : updates) {
-    State::Input input{update.file.string(), files.OpenForRead(update.file), static_cast<std::int32_t>(update.weight)};
-    const std::uint64_t size = input.file->Size();
-    if (size != expected) {
-      throw Error(ErrorCode::kInvalidInput, input.where + " has " + std::to_string(size) + " bytes; the model needs " +
-                                                std::to_string(expected) + " of an update");
-    }
-    weight_sum += update.weight;
-    state_->inputs.push_back(std::move(input));
-  }
-  if (weight_sum != kWeightSum) {
-    throw Error(ErrorCode::kInvalidInput,
-                "the weights of the updates sum to " + std::to_string(weight_sum) + ", not to 2^15");
-  }
-  state_->values.resize(kSumValues);
-  state_->sums.resize(kSumValues);
-}
-
-StepReader::~StepReader() = default;
-StepReader::StepReader(StepReader&&) noexcept = default;
-StepReader& StepReader::operator=(StepReader&&) noexcept = default;
-
-void StepReader::Next(std::span<std::int32_t> out) {
-  State& s = *state_;
-  while (!out.empty()) {
-    const std::size_t count = std::min(out.size(), kSumValues);
-    std::fill_n(s.sums.begin(), count, 0);
-    for (const State::Input& input : s.inputs) {
-      const auto bytes = AsWritableBytes(std::span(s.values).first(count));
-      if (input.file->ReadAt(s.next * sizeof(std::int32_t), bytes) != bytes.size()) {
-        throw Error(ErrorCode::kInvalidInput, input.where + " ends before the layout's last value");
-      }
-      AddWeighted(s.values.data(), input.weight, s.sums.data(), count);
-    }
-    RoundToSteps(s.sums.data(), out.data(), count);
-    s.next += count;
-    out = out.subspan(count);
-  }
-}
-
-namespace {
 
 // One block on its way from the summing thread to the writing one.
 struct Block {
@@ -194,12 +114,11 @@ class ResultWriter {
 
 }  // namespace
 
-AggregateResult Aggregate(FileSystem& files, const Path& base, const UpdateLayout& layout,
-                          const std::vector<WeightedUpdate>& updates, const Path& out,
-                          const std::optional<Path>& step_file, Durability durability) {
+AggregateResult Aggregate(FileSystem& files, const Path& base, const UpdateLayout& layout, const Merge& merge,
+                          const Path& out, const std::optional<Path>& step_file, Durability durability) {
   const SafetensorsReader model = SafetensorsReader::Open(files, base);
   RequireLayoutOf(model, layout);
-  StepReader steps(files, layout, updates);
+  StepReader steps(files, layout, merge);
   ResultWriter writer(files, model, out, step_file);
 
   // Two blocks: one is summed here while the other is hashed and written. The future is the last to be made and the
@@ -231,8 +150,8 @@ AggregateResult Aggregate(FileSystem& files, const Path& base, const UpdateLayou
                     "tensor " + tensor.name + " of the new model holds values that are not finite");
       }
       wait();
-      if (count < kSumValues) {
-        writer.Write(block);  // Not worth a thread.
+      if (count < kThreadValues) {
+        writer.Write(block);
       } else {
         writing = std::async(std::launch::async, [&writer, &block] { writer.Write(block); });
         filling = 1 - filling;

@@ -3,10 +3,10 @@
 
 #include <algorithm>
 #include <numeric>
+#include <set>
 #include <string>
 
 #include "codec/exact.h"
-#include "codec/plan.h"
 #include "common/error.h"
 #include "common/json_fields.h"
 
@@ -38,6 +38,27 @@ EvaluationReport::Row ReadRow(const json& list, std::size_t classes, JsonFields&
   return row;
 }
 
+std::optional<EvaluationReport::Pool> ReadPool(const json& object,
+                                               const std::vector<std::optional<EvaluationReport::Row>>& rows,
+                                               const ClassSet& members) {
+  if (object.is_null()) return std::nullopt;
+  JsonFields fields(object, "evaluation: pool");
+  EvaluationReport::Pool pool{ReadRow(fields.Raw("predicted"), rows.size(), fields, "predicted"),
+                              fields.Unsigned("right", kMaxPictures)};
+  fields.RequireAllRead();
+  std::uint64_t most_right = 0;  // Predictions of pooled classes.
+  std::size_t pooled = 0;
+  for (const std::uint32_t label : members) {
+    if (rows[label]) continue;
+    ++pooled;
+    most_right += pool.predicted[label];
+  }
+  if (pool.right > most_right) fields.Fail("right", "is more than its classes were predicted");
+  // One small class alone is withheld: a pool of it would show it.
+  if (pooled < 2) fields.Fail("predicted", "stands for fewer than two classes");
+  return pool;
+}
+
 }  // namespace
 
 ConfusionMatrix::ConfusionMatrix(std::size_t classes) : classes_(classes), counts_(classes * classes) {}
@@ -60,99 +81,99 @@ std::uint64_t ConfusionMatrix::RowSum(std::size_t truth) const {
   return sum;
 }
 
-EvaluationReport EvaluationReport::Of(const ConfusionMatrix& matrix, std::uint64_t min_pictures) {
+EvaluationReport EvaluationReport::Of(const ConfusionMatrix& matrix, std::uint64_t min_pictures,
+                                      const std::vector<ClassSet>& pools) {
   const std::size_t classes = matrix.classes();
   EvaluationReport report;
-  Pool pool{Row(classes), 0};
-  for (std::size_t truth = 0; truth < classes; ++truth) {
-    if (matrix.RowSum(truth) >= std::max<std::uint64_t>(min_pictures, 1)) {
-      Row row(classes);
-      for (std::size_t predicted = 0; predicted < classes; ++predicted) row[predicted] = matrix.At(truth, predicted);
-      report.rows_.emplace_back(std::move(row));
-      continue;
+  report.classes_ = pools;
+  report.rows_.resize(classes);
+  for (const ClassSet& members : pools) {
+    Pool pool{Row(classes), 0};
+    for (const std::uint32_t truth : members) {
+      if (matrix.RowSum(truth) >= std::max<std::uint64_t>(min_pictures, 1)) {
+        Row row(classes);
+        for (std::size_t predicted = 0; predicted < classes; ++predicted) row[predicted] = matrix.At(truth, predicted);
+        report.rows_[truth] = std::move(row);
+        continue;
+      }
+      for (std::size_t predicted = 0; predicted < classes; ++predicted) {
+        pool.predicted[predicted] += matrix.At(truth, predicted);
+      }
+      pool.right += matrix.At(truth, truth);
     }
-    report.rows_.emplace_back();
-    for (std::size_t predicted = 0; predicted < classes; ++predicted) {
-      pool.predicted[predicted] += matrix.At(truth, predicted);
-    }
-    pool.right += matrix.At(truth, truth);
+    const std::uint64_t pooled = Sum(pool.predicted);
+    report.pools_.push_back(pooled > 0 && pooled >= min_pictures ? std::optional(std::move(pool)) : std::nullopt);
   }
-  const std::uint64_t pooled = Sum(pool.predicted);
-  if (pooled > 0 && pooled >= min_pictures) report.pool_ = std::move(pool);
   return report;
 }
 
-std::uint64_t EvaluationReport::Total() const {
-  std::uint64_t total = pool_ ? Sum(pool_->predicted) : 0;
-  for (const auto& row : rows_) total += row ? Sum(*row) : 0;
+std::uint64_t EvaluationReport::Total(std::size_t pool) const {
+  std::uint64_t total = pools_.at(pool) ? Sum(pools_[pool]->predicted) : 0;
+  for (const std::uint32_t truth : classes_[pool]) total += rows_[truth] ? Sum(*rows_[truth]) : 0;
   return total;
 }
 
-std::uint64_t EvaluationReport::Right() const {
-  std::uint64_t right = pool_ ? pool_->right : 0;
-  for (std::size_t truth = 0; truth < rows_.size(); ++truth) right += rows_[truth] ? (*rows_[truth])[truth] : 0;
+std::uint64_t EvaluationReport::Right(std::size_t pool) const {
+  std::uint64_t right = pools_.at(pool) ? pools_[pool]->right : 0;
+  for (const std::uint32_t truth : classes_[pool]) right += rows_[truth] ? (*rows_[truth])[truth] : 0;
   return right;
 }
 
-std::uint64_t EvaluationReport::AccuracyMillionths() const {
-  const std::uint64_t total = Total();
+std::uint64_t EvaluationReport::AccuracyMillionths(std::size_t pool) const {
+  const std::uint64_t total = Total(pool);
   if (total == 0) return 0;
-  return static_cast<std::uint64_t>(DivideHalfEven(static_cast<Int128>(Right()) * kMillion, total));
+  return static_cast<std::uint64_t>(DivideHalfEven(static_cast<Int128>(Right(pool)) * kMillion, total));
 }
 
 bool EvaluationReport::Withholds(std::uint64_t min_pictures) const {
-  const auto enough = [&](const std::optional<Row>& row) { return !row || Sum(*row) >= min_pictures; };
-  return std::all_of(rows_.begin(), rows_.end(), enough) && (!pool_ || Sum(pool_->predicted) >= min_pictures);
+  const auto row_enough = [&](const std::optional<Row>& row) { return !row || Sum(*row) >= min_pictures; };
+  const auto pool_enough = [&](const std::optional<Pool>& pool) {
+    return !pool || Sum(pool->predicted) >= min_pictures;
+  };
+  return std::all_of(rows_.begin(), rows_.end(), row_enough) && std::all_of(pools_.begin(), pools_.end(), pool_enough);
 }
 
 json EvaluationReport::ToJson() const {
-  json matrix = json::array();
+  json matrix = json::array(), pools = json::array();
   for (const auto& row : rows_) matrix.push_back(row ? json(*row) : json(nullptr));
-  const json pool = pool_ ? json{{"predicted", pool_->predicted}, {"right", pool_->right}} : json(nullptr);
-  return {{"matrix", matrix}, {"pool", pool}};
+  for (const auto& pool : pools_) {
+    pools.push_back(pool ? json{{"predicted", pool->predicted}, {"right", pool->right}} : json(nullptr));
+  }
+  return {{"matrix", matrix}, {"pools", pools}};
 }
 
-EvaluationReport EvaluationReport::FromJson(const json& object) {
+EvaluationReport EvaluationReport::FromJson(const json& object, std::size_t classes,
+                                            const std::vector<ClassSet>& pools) {
   JsonFields fields(object, "evaluation");
   EvaluationReport report;
+  report.classes_ = pools;
   const json& matrix = fields.Raw("matrix");
-  if (!matrix.is_array() || matrix.empty() || matrix.size() > kMaxClasses) {
-    fields.Fail("matrix", "is not a list of 1 to " + std::to_string(kMaxClasses) + " rows");
+  if (!matrix.is_array() || matrix.size() != classes) {
+    fields.Fail("matrix", "does not have a row for each of the plan's " + std::to_string(classes) + " classes");
   }
-  std::uint64_t pooled_columns = 0;  // Predictions of pooled classes: the most that the pool can have right.
-  std::size_t pooled_classes = 0;
   for (const json& row : matrix) {
-    if (row.is_null()) {
-      report.rows_.emplace_back();
-      ++pooled_classes;
-    } else {
-      report.rows_.emplace_back(ReadRow(row, matrix.size(), fields, "matrix"));
+    report.rows_.push_back(row.is_null() ? std::nullopt : std::optional(ReadRow(row, classes, fields, "matrix")));
+  }
+  const json& list = fields.Raw("pools");
+  if (!list.is_array() || list.size() != pools.size()) {
+    fields.Fail("pools",
+                "does not have an element for each of the site's " + std::to_string(pools.size()) + " columns");
+  }
+  std::set<std::uint32_t> in_pools;
+  for (std::size_t p = 0; p < pools.size(); ++p) {
+    in_pools.insert(pools[p].begin(), pools[p].end());
+    report.pools_.push_back(ReadPool(list[p], report.rows_, pools[p]));
+  }
+  std::uint64_t total = 0;
+  for (std::uint32_t truth = 0; truth < classes; ++truth) {
+    if (report.rows_[truth] && !in_pools.contains(truth)) {
+      fields.Fail("matrix", "shows class " + std::to_string(truth) + ", which the plan does not test at this site");
     }
   }
-  if (!fields.Raw("pool").is_null()) {
-    JsonFields pool = fields.Object("pool");
-    report.pool_ =
-        Pool{ReadRow(pool.Raw("predicted"), matrix.size(), pool, "predicted"), pool.Unsigned("right", kMaxPictures)};
-    pool.RequireAllRead();
-    for (std::size_t i = 0; i < report.rows_.size(); ++i) {
-      pooled_columns += report.rows_[i] ? 0 : report.pool_->predicted[i];
-    }
-    if (report.pool_->right > pooled_columns) pool.Fail("right", "is more than its classes were predicted");
-    // One small class alone is withheld: a pool of it would show it.
-    if (pooled_classes < 2) fields.Fail("pool", "stands for fewer than two classes");
-  }
+  for (std::size_t p = 0; p < pools.size(); ++p) total += report.Total(p);
+  if (total > kMaxPictures) fields.Fail("matrix", "counts more than " + std::to_string(kMaxPictures) + " pictures");
   fields.RequireAllRead();
-  if (report.Total() > kMaxPictures) {
-    fields.Fail("matrix", "counts more than " + std::to_string(kMaxPictures) + " pictures");
-  }
   return report;
-}
-
-void AccuracyMatrix::AddRow(const std::vector<EvaluationReport>& hospitals) {
-  std::vector<std::uint64_t> row;
-  row.reserve(hospitals.size());
-  for (const EvaluationReport& report : hospitals) row.push_back(report.AccuracyMillionths());
-  AddRow(row);
 }
 
 void AccuracyMatrix::AddRow(const std::vector<std::uint64_t>& millionths) {
@@ -160,7 +181,8 @@ void AccuracyMatrix::AddRow(const std::vector<std::uint64_t>& millionths) {
   const bool in_range = std::all_of(millionths.begin(), millionths.end(), [](auto a) { return a <= kMillion; });
   if (!same_length || !in_range || rows_.size() >= millionths.size()) {
     throw Error(ErrorCode::kInvalidInput,
-                "accuracy matrix: a row must give 0 to 1,000,000 millionths for each hospital, and each has one task");
+                "accuracy matrix: a row must give 0 to 1,000,000 millionths for each column, and there are no more "
+                "rows than columns");
   }
   rows_.push_back(millionths);
 }

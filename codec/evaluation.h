@@ -4,8 +4,9 @@
 // How well a model does, in integers: what a site reports about its test pictures, and what everybody derives from it.
 //
 // A site counts truth x prediction (ConfusionMatrix). What leaves the lab (EvaluationReport) shows a class's row only
-// if it has at least n_min pictures (plan, design 11.5). Smaller classes are pooled into one row; if the pool is below
-// n_min too it is withheld, and nothing but "fewer than n_min" is said. Accuracy counts what is reported.
+// if it has at least n_min pictures (plan, design 11.5). Smaller classes of one task are pooled into one row; if the
+// pool is below n_min too it is withheld, and nothing but "fewer than n_min" is said. Accuracy counts what is reported.
+// Which classes may be pooled together is the plan's: those of one column of the accuracy matrix (Plan::PoolsOf).
 //
 // Errors: kInvalidInput, naming the field, for a malformed report; kConflict for a metric of an empty matrix.
 // Thread-safety: value types.
@@ -15,6 +16,8 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <vector>
+
+#include "codec/plan.h"
 
 namespace hemafed {
 
@@ -44,46 +47,50 @@ class EvaluationReport {
     bool operator==(const Pool&) const = default;
   };
 
-  // What may be said about the matrix; `min_pictures` is the plan's n_min.
-  [[nodiscard]] static EvaluationReport Of(const ConfusionMatrix& matrix, std::uint64_t min_pictures);
+  // What may be said about the matrix; `min_pictures` is the plan's n_min. `pools`: disjoint sets of classes; classes
+  // in none of them are not reported.
+  [[nodiscard]] static EvaluationReport Of(const ConfusionMatrix& matrix, std::uint64_t min_pictures,
+                                           const std::vector<ClassSet>& pools);
 
   [[nodiscard]] std::size_t class_count() const { return rows_.size(); }
-  // By true class; nothing for a class that is pooled or withheld.
+  // By true class; nothing for a class that is pooled, withheld or in no pool.
   [[nodiscard]] const std::vector<std::optional<Row>>& rows() const { return rows_; }
-  [[nodiscard]] const std::optional<Pool>& pool() const { return pool_; }
+  [[nodiscard]] const std::vector<std::optional<Pool>>& pools() const { return pools_; }
 
-  // Pictures reported, and those of them predicted right.
-  [[nodiscard]] std::uint64_t Total() const;
-  [[nodiscard]] std::uint64_t Right() const;
+  // Pictures of one pool's classes that are reported, and those of them predicted right.
+  [[nodiscard]] std::uint64_t Total(std::size_t pool) const;
+  [[nodiscard]] std::uint64_t Right(std::size_t pool) const;
   // round_half_even(10^6 right / total); 0 if nothing is reported.
-  [[nodiscard]] std::uint64_t AccuracyMillionths() const;
-  // Whether every row and the pool have at least `min_pictures` pictures: what may leave a lab.
+  [[nodiscard]] std::uint64_t AccuracyMillionths(std::size_t pool) const;
+  // Whether every row and every pool have at least `min_pictures` pictures: what may leave a lab.
   [[nodiscard]] bool Withholds(std::uint64_t min_pictures) const;
 
-  // {"matrix":[[counts] or null, ...],"pool":null or {"predicted":[counts],"right":count}}
+  // {"matrix":[[counts] or null, ...],"pools":[null or {"predicted":[counts],"right":count}, ...]}
   [[nodiscard]] nlohmann::json ToJson() const;
-  // Bounds: kMaxClasses classes, kMaxPictures pictures in all (codec/plan.h).
-  [[nodiscard]] static EvaluationReport FromJson(const nlohmann::json& object);
+  // `classes`: of the plan; `pools` as above. Bounds: kMaxPictures pictures in all (codec/plan.h).
+  [[nodiscard]] static EvaluationReport FromJson(const nlohmann::json& object, std::size_t classes,
+                                                 const std::vector<ClassSet>& pools);
   bool operator==(const EvaluationReport&) const = default;
 
  private:
+  std::vector<ClassSet> classes_;  // Of each pool.
   std::vector<std::optional<Row>> rows_;
-  std::optional<Pool> pool_;
+  std::vector<std::optional<Pool>> pools_;
 };
 
-// a[t][j]: accuracy in millionths of the model after task t at the hospital of task j, for hospitals not yet learned
-// too. Every hospital has one task, so row t and column t belong together. Tasks count from 1 in the formulas; T is the
-// number of rows. Each figure is an exact sum of the millionths above it, divided once and rounded half to even, so
-// that anybody gets the same last digit from the published numbers.
+// a[t][j]: accuracy in millionths of the model after task t on the test pictures of task j, not yet learned ones too;
+// columns beyond the tasks are hospitals that never train. Row t and column t belong together. Tasks count from 1 in
+// the formulas; T is the number of rows. Each figure is an exact sum of the millionths above it, divided once and
+// rounded half to even, so that anybody gets the same last digit from the published numbers.
 class AccuracyMatrix {
  public:
-  // One report for each hospital, in the order of the tasks; all rows have the same length.
-  void AddRow(const std::vector<EvaluationReport>& hospitals);
+  // One accuracy for each column; all rows have the same length.
   void AddRow(const std::vector<std::uint64_t>& millionths);
 
   [[nodiscard]] std::size_t rows() const { return rows_.size(); }
-  [[nodiscard]] std::uint64_t Millionths(std::size_t task, std::size_t hospital) const {
-    return rows_.at(task).at(hospital);
+  [[nodiscard]] std::size_t columns() const { return rows_.empty() ? 0 : rows_.front().size(); }
+  [[nodiscard]] std::uint64_t Millionths(std::size_t task, std::size_t column) const {
+    return rows_.at(task).at(column);
   }
 
   // A_T = (1/T) sum_{j<=T} a[T][j].  (De Lange et al., TPAMI 2022, call it ACC.)

@@ -24,14 +24,23 @@ class Settings;
 inline constexpr std::size_t kMaxPlanBytes = 64 << 10;
 inline constexpr std::size_t kMaxClasses = 64;       // A confusion matrix of 64 x 64 still fits one log entry.
 inline constexpr std::size_t kMaxTasks = 64;         // One column of the accuracy matrix each.
+inline constexpr std::size_t kMaxColumns = 128;      // Tasks and observers; a row of millionths is one log entry.
 inline constexpr std::size_t kMaxSites = 64;         // Roster, commitments and weights of one round fit one entry.
 inline constexpr std::uint32_t kMaxRounds = 10'000;  // Rounds of one task.
 inline constexpr std::size_t kMaxNameBytes = 48;     // Of a plan, site or class.
 inline constexpr std::uint64_t kMaxPictures = 10'000'000;  // Pictures one site may commit to.
 
+// How a site's training counters forgetting. What the numbers mean: learning/continual/strategies/.
+enum class StrategyKind : std::uint8_t {
+  kFinetuning,  // Cross-entropy on the task's pictures; nothing counters it.
+  kUacl,        // Distillation on old classes, exemplars by herding and uncertainty.
+  kReplay,      // Exemplars by herding, cross-entropy alone.
+};
+
 enum class RehearsalPolicy : std::uint8_t {
-  kNone,       // Sequential fine-tuning: gamma is 0 and nobody rehearses.
-  kFederated,  // Every earlier site trains on its own exemplars from the same base and teacher (design, 4.3).
+  kNone,       // Nobody keeps exemplars.
+  kLocal,      // Only the active site trains; it rehearses its own earlier tasks (design, 4.3).
+  kFederated,  // Every earlier site also trains on its own exemplars from the same base and teacher.
 };
 
 enum class Sampling : std::uint8_t { kUniform, kBalanced };             // Pictures alike; or classes alike.
@@ -39,8 +48,8 @@ enum class LearningRateSchedule : std::uint8_t { kConstant, kLinear };  // kLine
 enum class Rotation : std::uint8_t { kNone, kQuarter, kAny };
 
 struct ModelPlan {
-  std::string architecture;   // "efficientnet_lite0" or "small_cnn".
-  std::string normalisation;  // "batch_frozen" (imported weights) or "group_ws" (random weights).
+  std::string architecture;   // learning/models/architecture.h
+  std::string normalisation;  // "batch_frozen" (imported weights), "group" or "group_ws" (random weights).
   std::uint32_t input_px = 0;
   Digest weights;  // The initial model file, without head.
   double dropout = 0;
@@ -68,11 +77,16 @@ struct AugmentationPlan {
   double blur = 0;                                               // Largest Gaussian sigma in pixels.
 };
 
+struct StrategyPlan {
+  StrategyKind kind = StrategyKind::kFinetuning;
+  double gamma = 0;  // Weight of the distillation loss; 0: no teacher.
+};
+
 struct RehearsalPlan {
   RehearsalPolicy policy = RehearsalPolicy::kNone;
-  std::uint32_t exemplars = 0;  // m for each (domain, class).
-  double gamma = 0;             // Weight of the distillation loss.
-  std::uint32_t passes = 0;     // T of the MC-dropout uncertainty.
+  std::uint32_t exemplars = 0;  // m for each (hospital, class); 0 where a budget is given.
+  std::uint32_t budget = 0;     // K for all lists of all hospitals together; 0 where m is given.
+  std::uint32_t passes = 0;     // T of the MC-dropout uncertainty; 0 where nothing is chosen by it.
   bool normalised_herding = true;
 };
 
@@ -82,27 +96,53 @@ struct AggregationPlan {
   double max_share = 0;   // Largest weight of one site with three or more updaters.
 };
 
+// Indices of Plan::classes, ascending.
+using ClassSet = std::vector<std::uint32_t>;
+
 struct TaskPlan {
   std::string site;
   std::uint32_t rounds = 0;
+  ClassSet classes;       // Those whose pictures it trains on.
+  TrainingPlan training;  // The plan's, with what the task says otherwise.
+  double gamma = 0;       // Likewise.
+};
+
+// A column of the accuracy matrix: test pictures of one hospital.
+struct Column {
+  std::string site;
+  std::size_t pool = 0;  // Place in PoolsOf(site).
+  std::string title;     // The hospital; with a number where it has several tasks.
 };
 
 struct Plan {
   std::string name;
   std::uint64_t seed = 0;
+  // The index of a class is its row in the head: tasks bring classes in this order.
   std::vector<std::string> classes;
   ModelPlan model;
-  TrainingPlan training;
+  TrainingPlan training;  // Of tasks that say nothing else.
   AugmentationPlan augmentation;
+  StrategyPlan strategy;
   RehearsalPlan rehearsal;
   AggregationPlan aggregation;
   std::uint64_t min_pictures = 0;  // n_min of design 11.5.
   std::vector<TaskPlan> tasks;
+  std::vector<std::string> observers;  // Hospitals that score every task's model and never train.
 
-  // Hospitals in the order of their first task: rows and columns of the accuracy matrix.
+  // Hospitals in the order of their first task, then observers: who has to join, and who scores.
   [[nodiscard]] std::vector<std::string> Sites() const;
-  // Sites that train in task `task`: the active one first, then (under `federated`) earlier ones in domain order.
+  // Sites that train in task `task`: the active one first, then (under `federated`) earlier ones in task order.
   [[nodiscard]] std::vector<std::string> Participants(std::size_t task) const;
+  // Columns of the accuracy matrix: tasks in order, then observers.
+  [[nodiscard]] std::vector<Column> Columns() const;
+  // Classes of a hospital's test pictures, by column: those of each of its tasks; all of the plan's for an observer.
+  [[nodiscard]] std::vector<ClassSet> PoolsOf(std::string_view site) const;
+  // Rows that the head has from task `task` on.
+  [[nodiscard]] std::size_t KnownClasses(std::size_t task) const;
+  [[nodiscard]] bool KeepsExemplars() const { return rehearsal.policy != RehearsalPolicy::kNone; }
+  // m: how many pictures each list holds once `tasks_done` tasks have chosen theirs (published-systems 2.3: K divided
+  // by the number of (hospital, class) lists).
+  [[nodiscard]] std::uint32_t ExemplarsPerList(std::size_t tasks_done) const;
 };
 
 // `where` names the text in errors, for example the file.

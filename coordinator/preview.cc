@@ -5,28 +5,44 @@
 
 namespace hemafed::coordinator {
 
+namespace {
+
+std::string NamesOf(const Plan& plan, const ClassSet& classes) {
+  if (classes.size() == plan.classes.size()) return "all classes";
+  std::string names;
+  for (const std::uint32_t label : classes) names += (names.empty() ? "" : ", ") + plan.classes[label];
+  return names;
+}
+
+}  // namespace
+
 std::string PreviewPlan(const Plan& plan) {
   std::ostringstream out;
   out << "plan " << plan.name << ": " << plan.classes.size() << " classes, " << plan.tasks.size() << " tasks, "
-      << plan.Sites().size() << " hospitals\n"
+      << plan.Sites().size() << " sites\n"
       << "model " << plan.model.architecture << " (" << plan.model.normalisation << ") at " << plan.model.input_px
       << " x " << plan.model.input_px << " px, initial weights " << plan.model.weights.Hex().substr(0, 12) << "\n";
-  std::uint64_t trainings = 0;
-  for (std::size_t task = 0; task < plan.tasks.size(); ++task) {
-    const auto participants = plan.Participants(task);
-    trainings += static_cast<std::uint64_t>(plan.tasks[task].rounds) * participants.size();
-    out << "task " << task + 1 << ": " << plan.tasks[task].rounds << " rounds, " << participants.front()
-        << " learns from its pictures";
+  std::uint64_t trainings = 0, steps = 0;
+  for (std::size_t t = 0; t < plan.tasks.size(); ++t) {
+    const TaskPlan& task = plan.tasks[t];
+    const auto participants = plan.Participants(t);
+    trainings += static_cast<std::uint64_t>(task.rounds) * participants.size();
+    steps += static_cast<std::uint64_t>(task.rounds) * participants.size() * task.training.steps;
+    out << "task " << t + 1 << ": " << task.rounds << " rounds, " << participants.front() << " learns "
+        << NamesOf(plan, task.classes);
     for (std::size_t i = 1; i < participants.size(); ++i) {
       out << (i == 1 ? "; rehearsing: " : ", ") << participants[i];
     }
+    if (plan.KeepsExemplars()) out << "; then " << plan.ExemplarsPerList(t + 1) << " exemplars of each class are kept";
     out << "\n";
   }
-  out << "in all " << trainings << " local trainings of " << plan.training.steps << " steps of " << plan.training.batch
-      << " pictures\n"
-      << "each local training moves one model to the site and one update back; after each task every hospital scores "
-         "the "
-         "model on its own test pictures\n";
+  out << "in all " << trainings << " local trainings with " << steps << " steps\n"
+      << "each local training moves one model to the site and one update back; after each task every site scores the "
+         "model on its own test pictures";
+  for (std::size_t i = 0; i < plan.observers.size(); ++i) {
+    out << (i == 0 ? "; scoring only: " : ", ") << plan.observers[i];
+  }
+  out << "\n";
   return out.str();
 }
 

@@ -39,7 +39,7 @@ bool Sequencer::Step() {
     case Phase::kEvaluating:
       if (state.exemplars_pending() || state.evaluations().size() < state.plan().Sites().size()) return false;
       ledger_.Append(
-          TaskClosedEntry{.task = state.task(), .model = state.model(), .accuracy_millionths = state.ExpectedColumn()});
+          TaskClosedEntry{.task = state.task(), .model = state.model(), .accuracy_millionths = state.ExpectedRow()});
       return true;
     case Phase::kNoPlan:
     case Phase::kCommitting:
@@ -60,13 +60,11 @@ void Sequencer::OpenTask() {
   const FederationState& state = ledger_.state();
   TaskOpenedEntry entry{.task = state.task(), .base = state.model(), .teacher = {}, .participants = {}};
   entry.participants = state.plan().Participants(state.task());
-  if (state.task() > 0) {
-    entry.teacher = state.model();
-  } else {
-    // The initial weights come without a head; all classes of a domain-incremental plan are new in its first task.
+  if (state.task() > 0) entry.teacher = state.model();
+  if (state.HeadGrows()) {
     const Path grown = scratch_ / "base.safetensors";
-    entry.base =
-        GrowHead(files_, store_.PathOf(state.model()), grown, state.plan().seed, 0, state.plan().classes.size());
+    entry.base = GrowHead(files_, store_.PathOf(state.model()), grown, state.plan().seed, state.task(),
+                          state.plan().KnownClasses(state.task()));
     store_.AdoptFile(grown, entry.base);
   }
   ledger_.Append(std::move(entry));
@@ -82,7 +80,7 @@ void Sequencer::CloseRound() {
     updates.push_back({.file = store_.PathOf(state.updates().at(site).values), .weight = weight});
   }
   const Path merged = scratch_ / "merged.safetensors";
-  const AggregateResult result = Aggregate(files_, base, layout, updates, merged);
+  const AggregateResult result = Aggregate(files_, base, layout, WeightedMean(updates), merged);
   store_.AdoptFile(merged, result.model);
   entry.step = result.step;
   entry.model = result.model;

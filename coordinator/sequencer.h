@@ -5,11 +5,12 @@
 // a function of the state, so a restart needs no other memory. Models that an entry names are in the object store,
 // synced, before the entry is written; a crash in between costs computing them again.
 //
-//   phase            due when                                      entry
-//   between tasks    everyone of the plan has joined               task_opened (task 0: head grown from the plan's
-//   seed) between rounds   always                                        round_opened round open       every
-//   participant answered                    round_closed (weighted integer mean, design 11.10-11) evaluating exemplars
-//   chosen, every site scored           task_closed between tasks    no task is left plan_closed
+//   phase           due when                                       entry
+//   between tasks   every site of the plan has joined              task_opened (head grown from the plan's seed)
+//                   no task is left                                plan_closed
+//   between rounds  always                                         round_opened
+//   round open      every participant answered                     round_closed (weighted integers, design 11.10-11)
+//   evaluating      exemplars are chosen, every site has scored    task_closed
 //
 // Errors: those of the ledger, the object store and Aggregate. A round in which every update was refused cannot close:
 // Stuck() says so. Thread-safety: one thread.

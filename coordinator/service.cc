@@ -145,9 +145,9 @@ void Service::Advance(std::vector<wire::Outgoing>& out) {
     }
     if (before == Phase::kEvaluating) {
       std::string line = "task " + std::to_string(task + 1) + " closed:";
-      const auto sites = state().plan().Sites();
-      for (std::size_t j = 0; j < sites.size(); ++j) {
-        line += " " + sites[j] + " " + Percent(state().evaluations().at(sites[j]).AccuracyMillionths());
+      for (const Column& column : state().plan().Columns()) {
+        line +=
+            " " + column.title + " " + Percent(state().evaluations().at(column.site).AccuracyMillionths(column.pool));
       }
       Tell(line);
     }

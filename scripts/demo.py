@@ -295,7 +295,7 @@ class Demo:
         audit, trust = self.audit(folder)
         summary = {
             "average_accuracy": audit["metrics"]["average_accuracy"],
-            "accuracy": dict(zip(audit["metrics"]["sites"], audit["metrics"]["matrix"][-1])),
+            "accuracy": dict(zip(audit["metrics"]["columns"], audit["metrics"]["matrix"][-1])),
             "matrix": audit["metrics"]["matrix"],
             "forgetting": audit["metrics"]["forgetting"],
             "bytes_sent": status["bytes_sent"] + status["bytes_received"],
@@ -305,7 +305,7 @@ class Demo:
             "wall_s": round(self.state["wall_s"], 1),
             "peak_memory_mb": self.peak_mb,
         }
-        print_summary(summary, audit["metrics"]["sites"])
+        print_summary(summary, audit["metrics"]["columns"])
         verdict, code = self.tamper(folder, trust)
         print(f"\none bit flipped in a copy of the log: {verdict}")
         self.out.mkdir(parents=True, exist_ok=True)

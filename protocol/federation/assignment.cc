@@ -40,7 +40,7 @@ std::optional<Job> JobFor(const FederationState& state, const std::string& site)
     Job job = BaseJob(state, site, JobKind::kTrain);
     job.round = state.round();
     job.rehearsing = rehearsing;
-    if (state.plan().rehearsal.gamma > 0) job.teacher = state.teacher();
+    job.teacher = state.TrainingTeacher();
     job.carry_residual = state.carries_residual(site);
     return job;
   }

@@ -113,7 +113,7 @@ struct RoundClosedEntry {
 struct TaskClosedEntry {
   std::uint32_t task = 0;
   Digest model;
-  // Accuracy at every hospital, in millionths, in the order of Plan::Sites().
+  // Accuracy in millionths, in the order of Plan::Columns().
   std::vector<std::uint64_t> accuracy_millionths;
 };
 

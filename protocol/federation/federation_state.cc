@@ -147,8 +147,17 @@ void FederationState::Check(const TaskOpenedEntry& entry) const {
     Refuse("the participants" + InTask(task_) + " are not the plan's");
   const std::optional<Digest> teacher = task_ == 0 ? std::nullopt : std::optional(model_);
   if (entry.teacher != teacher) Refuse("the teacher" + InTask(task_) + " is not the model after the task before");
-  // The head grows in the first task only: a domain-incremental plan has all its classes from there on.
-  if (task_ > 0 && entry.base != model_) Refuse("the base" + InTask(task_) + " is not the model after the task before");
+  if (!HeadGrows() && entry.base != model_) {
+    Refuse("the base" + InTask(task_) + " is not the model after the task before");
+  }
+}
+
+bool FederationState::HeadGrows() const {
+  return task_ == 0 || plan().KnownClasses(task_) > plan().KnownClasses(task_ - 1);
+}
+
+std::optional<Digest> FederationState::TrainingTeacher() const {
+  return task_plan().gamma > 0 ? teacher_ : std::nullopt;
 }
 
 void FederationState::Advance(const TaskOpenedEntry& entry) {
@@ -213,7 +222,10 @@ void FederationState::Check(const StatementEntry& entry) const {
       if (site == participants_.front() && report.pictures < plan().min_pictures) {
         Refuse(what + ": fewer than the plan's " + std::to_string(plan().min_pictures) + " training pictures");
       }
-      if (site != participants_.front() && report.pictures != exemplars_.at(site)) {
+      if (site == participants_.front()) break;
+      // A budget shrinks earlier lists when later ones come (published-systems 2.3); m pictures a list stay.
+      const std::uint64_t kept = exemplars_.at(site);
+      if (report.pictures > kept || (plan().rehearsal.budget == 0 && report.pictures != kept)) {
         Refuse(what + ": the number of exemplars is not the one reported after its tasks");
       }
       break;
@@ -235,7 +247,7 @@ void FederationState::Check(const StatementEntry& entry) const {
       if (site != participants_.front() || !exemplars_pending())
         OutOfPlace(what + ": no exemplars are due from this site");
       const auto report = ExemplarReport::FromJson(body);
-      const std::uint64_t most = static_cast<std::uint64_t>(plan().rehearsal.exemplars) * plan().classes.size();
+      const std::uint64_t most = plan().ExemplarsPerList(task_ + 1) * ListsOf(site);
       if (report.kept > most) Refuse(what + ": more exemplars than the plan's " + std::to_string(most));
       break;
     }
@@ -245,8 +257,7 @@ void FederationState::Check(const StatementEntry& entry) const {
       const auto sites = plan().Sites();
       if (std::find(sites.begin(), sites.end(), site) == sites.end())
         Refuse(what + ": the plan does not name this site");
-      const auto report = EvaluationReport::FromJson(statement.body);
-      if (report.class_count() != plan().classes.size()) Refuse(what + ": a matrix for another number of classes");
+      (void)EvaluationOf(entry);
       break;
     }
   }
@@ -254,12 +265,12 @@ void FederationState::Check(const StatementEntry& entry) const {
 
 void FederationState::CheckUpdate(const std::string& site, const UpdateReport& report) const {
   const std::string what = "update of " + site;
-  if (report.teacher != (plan().rehearsal.gamma > 0 ? teacher_ : std::nullopt)) {
+  if (report.teacher != TrainingTeacher()) {
     Refuse(what + ": made with another teacher than the task's");
   }
   if (report.pictures == 0) Refuse(what + ": made from no picture");
   if (report.pictures > commitments_.at(site).pictures) Refuse(what + ": more pictures than it committed to");
-  if (report.steps != plan().training.steps) Refuse(what + ": another number of steps than the plan's");
+  if (report.steps != task_plan().training.steps) Refuse(what + ": another number of steps than the plan's");
 }
 
 void FederationState::Advance(const StatementEntry& entry) {
@@ -278,14 +289,14 @@ void FederationState::Advance(const StatementEntry& entry) {
       acknowledged_.insert(site);
       if (acknowledged_.size() == participants_.size()) {
         ++round_;
-        phase_ = round_ < plan().tasks[task_].rounds ? Phase::kBetweenRounds : Phase::kEvaluating;
+        phase_ = round_ < task_plan().rounds ? Phase::kBetweenRounds : Phase::kEvaluating;
       }
       break;
     case StatementKind::kExemplars:
-      exemplars_[site] += ExemplarReport::FromJson(body).kept;
+      exemplars_[site] = ExemplarReport::FromJson(body).kept;
       exemplars_reported_ = true;
       break;
-    case StatementKind::kEvaluation: evaluations_.emplace(site, EvaluationReport::FromJson(statement.body)); break;
+    case StatementKind::kEvaluation: evaluations_.emplace(site, EvaluationOf(entry)); break;
   }
 }
 
@@ -334,13 +345,27 @@ void FederationState::Advance(const RoundClosedEntry& entry) {
 }
 
 bool FederationState::exemplars_pending() const {
-  return phase_ == Phase::kEvaluating && plan().rehearsal.policy == RehearsalPolicy::kFederated && !exemplars_reported_;
+  return phase_ == Phase::kEvaluating && plan().KeepsExemplars() && !exemplars_reported_;
 }
 
-std::vector<std::uint64_t> FederationState::ExpectedColumn() const {
-  std::vector<std::uint64_t> column;
-  for (const std::string& site : plan().Sites()) column.push_back(evaluations_.at(site).AccuracyMillionths());
-  return column;
+EvaluationReport FederationState::EvaluationOf(const StatementEntry& entry) const {
+  return EvaluationReport::FromJson(entry.statement.body, plan().classes.size(), plan().PoolsOf(entry.site));
+}
+
+std::uint64_t FederationState::ListsOf(const std::string& site) const {
+  std::uint64_t lists = 0;
+  for (std::uint32_t task = 0; task <= task_; ++task) {
+    if (plan().tasks[task].site == site) lists += plan().tasks[task].classes.size();
+  }
+  return lists;
+}
+
+std::vector<std::uint64_t> FederationState::ExpectedRow() const {
+  std::vector<std::uint64_t> row;
+  for (const Column& column : plan().Columns()) {
+    row.push_back(evaluations_.at(column.site).AccuracyMillionths(column.pool));
+  }
+  return row;
 }
 
 void FederationState::Check(const TaskClosedEntry& entry) const {
@@ -350,13 +375,11 @@ void FederationState::Check(const TaskClosedEntry& entry) const {
     OutOfPlace("a task closes after its exemplars and every site's evaluation");
   }
   if (entry.model != model_) Refuse("the closed task names another model than the current one");
-  if (entry.accuracy_millionths != ExpectedColumn()) Refuse("the accuracies are not those of the sites' evaluations");
+  if (entry.accuracy_millionths != ExpectedRow()) Refuse("the accuracies are not those of the sites' evaluations");
 }
 
-void FederationState::Advance(const TaskClosedEntry& /*entry*/) {
-  std::vector<EvaluationReport> row;
-  for (const std::string& site : plan().Sites()) row.push_back(evaluations_.at(site));
-  matrix_.AddRow(row);
+void FederationState::Advance(const TaskClosedEntry& entry) {
+  matrix_.AddRow(entry.accuracy_millionths);
   ++task_;
   round_ = 0;
   phase_ = Phase::kBetweenTasks;

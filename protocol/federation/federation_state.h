@@ -9,7 +9,7 @@
 // Order of one task:
 //     task_opened, commitments of all participants,
 //     then for each round: round_opened, updates or refusals of all participants, round_closed, acknowledgements,
-//     then exemplars of the active site (where the plan rehearses) and evaluations of all sites, task_closed.
+//     then exemplars of the active site (where exemplars are kept) and evaluations of all sites, task_closed.
 // Roster changes may stand anywhere. After the last task: plan_closed.
 //
 // Errors: Error(kInvalidInput): malformed or not signed by whom it says; Error(kConflict): not allowed in this state;
@@ -74,6 +74,12 @@ class FederationState {
   [[nodiscard]] std::uint32_t task() const { return task_; }
   // Open round, or the next one to open.
   [[nodiscard]] std::uint32_t round() const { return round_; }
+  // The open task's part of the plan.
+  [[nodiscard]] const TaskPlan& task_plan() const { return plan().tasks.at(task_); }
+  // Whether the head gets rows when the next task opens.
+  [[nodiscard]] bool HeadGrows() const;
+  // The teacher that updates of the open task are made with: none where nothing is distilled.
+  [[nodiscard]] std::optional<Digest> TrainingTeacher() const;
   // The model that training goes on from: the plan's initial weights, a grown base, or the last merged model.
   [[nodiscard]] const Digest& model() const { return model_; }
   [[nodiscard]] const std::optional<Digest>& teacher() const { return teacher_; }
@@ -92,8 +98,8 @@ class FederationState {
 
   // Integer weights of the open round's accepted updates, in participant order.
   [[nodiscard]] std::vector<std::pair<std::string, std::uint32_t>> RoundWeights() const;
-  // What task_closed and plan_closed must say now.
-  [[nodiscard]] std::vector<std::uint64_t> ExpectedColumn() const;
+  // What task_closed and plan_closed must say now: accuracies in the order of Plan::Columns().
+  [[nodiscard]] std::vector<std::uint64_t> ExpectedRow() const;
   [[nodiscard]] PlanClosedEntry ExpectedPlanClosed() const;
 
  private:
@@ -120,6 +126,9 @@ class FederationState {
   void Advance(const PlanClosedEntry& entry);
 
   [[nodiscard]] Plan LoadPlan(const Digest& digest) const;
+  [[nodiscard]] EvaluationReport EvaluationOf(const StatementEntry& entry) const;
+  // (hospital, class) lists that the site has chosen once the open task is done.
+  [[nodiscard]] std::uint64_t ListsOf(const std::string& site) const;
   void CheckUpdate(const std::string& site, const UpdateReport& report) const;
   void RequirePhase(Phase phase, std::string_view what) const;
   [[nodiscard]] bool RoundAnswered(const std::string& site) const {
@@ -145,7 +154,7 @@ class FederationState {
   std::set<std::string> refused_;
   std::set<std::string> acknowledged_;
   std::set<std::string> carries_residual_;
-  std::map<std::string, std::uint64_t> exemplars_;  // Kept in all closed and open tasks, by site.
+  std::map<std::string, std::uint64_t> exemplars_;  // Kept in all, by site.
   bool exemplars_reported_ = false;
   std::map<std::string, EvaluationReport> evaluations_;
   AccuracyMatrix matrix_;

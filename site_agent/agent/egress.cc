@@ -49,8 +49,7 @@ json EgressContract::Permit(const Job& job, const json& body) const {
       return report.ToJson();
     }
     case JobKind::kEvaluate: {
-      const auto report = EvaluationReport::FromJson(body);
-      require_classes(report.class_count());
+      const auto report = EvaluationReport::FromJson(body, plan_.classes.size(), plan_.PoolsOf(job.site));
       if (!report.Withholds(plan_.min_pictures)) Refuse(where + " shows a class of fewer than min_pictures");
       return report.ToJson();
     }

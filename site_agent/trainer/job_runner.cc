@@ -36,22 +36,27 @@ std::vector<std::uint64_t> CountsByClass(const learning::BatchSource& source, st
 }
 
 learning::TrainingSettings SettingsOf(const Plan& plan, const Job& job) {
-  const TrainingPlan& training = plan.training;
+  const TaskPlan& task = plan.tasks[job.task];
+  const TrainingPlan& training = task.training;
   return {.steps = training.steps,
           .batch = training.batch,
-          .rounds = plan.tasks[job.task].rounds,
+          .rounds = task.rounds,
           .learning_rate = training.learning_rate,
           .schedule = training.schedule,
           .sgd = {.momentum = training.momentum,
                   .nesterov = training.nesterov,
                   .weight_decay = training.weight_decay,
                   .clip_norm = training.clip_norm},
-          .gamma = plan.rehearsal.gamma,
+          .gamma = task.gamma,
           .dropout = plan.model.dropout,
           .freeze_affine = !training.train_affine,
           .augment = true,
           .sampling = training.sampling,
           .threads = static_cast<int>(training.threads)};
+}
+
+learning::ExemplarMix MixOf(const Plan& plan) {
+  return plan.strategy.kind == StrategyKind::kUacl ? learning::ExemplarMix::kBoth : learning::ExemplarMix::kHerding;
 }
 
 Path ResidualFile(const TrainerFolder& folder, const Job& job, std::uint32_t round) {
@@ -172,7 +177,16 @@ Path JobRunner::ModelFile(const Digest& digest) const {
 
 std::unique_ptr<learning::BatchSource> JobRunner::TrainingSource(const Job& job) {
   const Pictures& pictures = PicturesFor(job);
-  return job.rehearsing ? pictures.Rehearsal(vault_.Load(job.plan)) : pictures.Train();
+  const learning::ExemplarStore exemplars = EarlierExemplars(job);
+  return job.rehearsing ? pictures.Rehearsal(exemplars)
+                        : pictures.Train(PlanOf(job.plan).tasks[job.task].classes, exemplars);
+}
+
+learning::ExemplarStore JobRunner::EarlierExemplars(const Job& job) {
+  const Plan& plan = PlanOf(job.plan);
+  learning::ExemplarStore store = vault_.Load(job.plan);
+  learning::Reduce(store, plan.ExemplarsPerList(job.task), MixOf(plan));
+  return store;
 }
 
 json JobRunner::Commit(const Job& job) {
@@ -215,7 +229,7 @@ json JobRunner::Train(const Job& job, const Path& work) {
   report.file = update.file.file;
   report.file_bytes = update.file.file_bytes;
   report.teacher = job.teacher;
-  report.gamma_millionths = Millionths(plan.rehearsal.gamma);
+  report.gamma_millionths = Millionths(plan.tasks[job.task].gamma);
   report.pictures = source->Size();
   report.classes = WithholdSmall(CountsByClass(*source, plan.classes.size()), plan.min_pictures);
   report.steps = trained.steps;
@@ -227,24 +241,28 @@ json JobRunner::Train(const Job& job, const Path& work) {
 
 json JobRunner::Select(const Job& job) {
   const Plan& plan = PlanOf(job.plan);
-  const auto source = PicturesFor(job).Train();
+  const ClassSet& labels = plan.tasks[job.task].classes;
+  const auto source = PicturesFor(job).Train(labels);
   const learning::Classifier model = learning::LoadModel(files_, ModelFile(job.model));
   Progress(job, "choosing exemplars", 0, source->Size(), 0);
-  std::vector<std::uint32_t> labels(plan.classes.size());
-  for (std::uint32_t label = 0; label < labels.size(); ++label) labels[label] = label;
+  const std::uint32_t room = plan.ExemplarsPerList(job.task + 1);
   const learning::SelectionSettings selection{.uncertainty = {.passes = plan.rehearsal.passes,
                                                               .dropout = plan.model.dropout,
                                                               .seed = DeriveSeed(plan.seed, "exemplars of " + job.site),
                                                               .batch = kInferenceBatch},
                                               .herding = plan.rehearsal.normalised_herding
                                                              ? learning::HerdingVariant::kNormalised
-                                                             : learning::HerdingVariant::kRaw};
+                                                             : learning::HerdingVariant::kRaw,
+                                              .mix = MixOf(plan)};
 
   learning::ExemplarStore store = vault_.Load(job.plan);
   // The same job run again replaces what it chose before.
-  std::erase_if(store.lists, [&](const learning::ExemplarList& list) { return list.domain == job.site; });
+  std::erase_if(store.lists, [&](const learning::ExemplarList& list) {
+    return list.domain == job.site && std::binary_search(labels.begin(), labels.end(), list.label);
+  });
+  learning::Reduce(store, room, selection.mix);
   for (learning::ExemplarList& list :
-       SelectExemplars(model, *source, job.site, settings_.site, labels, plan.rehearsal.exemplars, selection)) {
+       SelectExemplars(model, *source, job.site, settings_.site, labels, room, selection)) {
     if (!list.herding.empty() || !list.uncertainty.empty()) AddList(store, std::move(list));
   }
   vault_.Save(job.plan, store);
@@ -261,14 +279,17 @@ json JobRunner::Select(const Job& job) {
 
 json JobRunner::Evaluate(const Job& job) {
   const Plan& plan = PlanOf(job.plan);
-  const auto source = PicturesFor(job).Test();
+  const std::vector<ClassSet> pools = plan.PoolsOf(job.site);
+  ClassSet tested;
+  for (const ClassSet& pool : pools) tested.insert(tested.end(), pool.begin(), pool.end());
+  const auto source = PicturesFor(job).Test(tested);
   const learning::Classifier model = learning::LoadModel(files_, ModelFile(job.model));
   phase_started_ms_ = clock_.MonotonicMs();
   const auto classes = static_cast<std::uint32_t>(plan.classes.size());
   const ConfusionMatrix matrix = learning::Evaluate(model, *source, classes, kInferenceBatch, [&](std::uint64_t done) {
     Progress(job, "evaluating", done, source->Size(), done);
   });
-  return EvaluationReport::Of(matrix, plan.min_pictures).ToJson();
+  return EvaluationReport::Of(matrix, plan.min_pictures, pools).ToJson();
 }
 
 void JobRunner::Progress(const Job& job, const std::string& phase, std::uint64_t done, std::uint64_t total,

@@ -68,6 +68,8 @@ class JobRunner {
   [[nodiscard]] nlohmann::json Evaluate(const Job& job);
   [[nodiscard]] Path ModelFile(const Digest& digest) const;
   [[nodiscard]] std::unique_ptr<learning::BatchSource> TrainingSource(const Job& job);
+  // What this site kept of its earlier tasks, cut to the room that lists have in the job's task.
+  [[nodiscard]] learning::ExemplarStore EarlierExemplars(const Job& job);
   void Progress(const Job& job, const std::string& phase, std::uint64_t done, std::uint64_t total,
                 std::uint64_t pictures_done);
 

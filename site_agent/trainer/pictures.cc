@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "site_agent/trainer/pictures.h"
 
+#include <algorithm>
+#include <iterator>
 #include <set>
 
 namespace hemafed::trainer {
@@ -14,6 +16,8 @@ learning::ImportProgress NeverStop(const std::function<void(std::uint64_t, std::
   };
 }
 
+std::vector<std::int64_t> LabelsOf(const ClassSet& classes) { return {classes.begin(), classes.end()}; }
+
 }  // namespace
 
 Pictures::Pictures(FileSystem& files, const SiteSettings& settings, const Path& state_folder, const Plan& plan,
@@ -26,15 +30,24 @@ Pictures::Pictures(FileSystem& files, const SiteSettings& settings, const Path& 
                  .crop = 0},
                 state_folder, plan.classes, plan.model.input_px, plan.augmentation, NeverStop(on_progress)) {}
 
-std::unique_ptr<learning::BatchSource> Pictures::Train() const {
-  return pictures_.Batches(pictures_.Positions(learning::DomainPart::kTrain));
+std::unique_ptr<learning::BatchSource> Pictures::Train(const ClassSet& classes,
+                                                       const learning::ExemplarStore& own) const {
+  const std::vector<std::uint32_t> task = pictures_.Positions(learning::DomainPart::kTrain, LabelsOf(classes));
+  const std::vector<std::uint32_t> kept = PositionsOf(own);
+  std::vector<std::uint32_t> all;
+  std::set_union(task.begin(), task.end(), kept.begin(), kept.end(), std::back_inserter(all));
+  return pictures_.Batches(all);
 }
 
-std::unique_ptr<learning::BatchSource> Pictures::Test() const {
-  return pictures_.Batches(pictures_.Positions(learning::DomainPart::kTest));
+std::unique_ptr<learning::BatchSource> Pictures::Test(const ClassSet& classes) const {
+  return pictures_.Batches(pictures_.Positions(learning::DomainPart::kTest, LabelsOf(classes)));
 }
 
 std::unique_ptr<learning::BatchSource> Pictures::Rehearsal(const learning::ExemplarStore& store) const {
+  return pictures_.Batches(PositionsOf(store));
+}
+
+std::vector<std::uint32_t> Pictures::PositionsOf(const learning::ExemplarStore& store) const {
   std::set<Digest> kept;
   for (const learning::ExemplarList& list : store.lists) {
     for (const auto* part : {&list.herding, &list.uncertainty}) {
@@ -45,7 +58,7 @@ std::unique_ptr<learning::BatchSource> Pictures::Rehearsal(const learning::Exemp
   for (const std::uint32_t position : pictures_.Positions(learning::DomainPart::kTrain)) {
     if (kept.contains(pictures_.index().pictures[position].digest)) positions.push_back(position);
   }
-  return pictures_.Batches(positions);
+  return positions;
 }
 
 std::string Pictures::Report() const { return pictures_.report(); }

@@ -8,6 +8,7 @@
 // Thread-safety: one thread.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -28,8 +29,11 @@ class Pictures {
   Pictures(FileSystem& files, const SiteSettings& settings, const Path& state_folder, const Plan& plan,
            const std::function<void(std::uint64_t done, std::uint64_t total)>& on_progress);
 
-  [[nodiscard]] std::unique_ptr<learning::BatchSource> Train() const;
-  [[nodiscard]] std::unique_ptr<learning::BatchSource> Test() const;
+  // Training pictures of these classes, and those that the lists name beside them: what an active site learns from.
+  [[nodiscard]] std::unique_ptr<learning::BatchSource> Train(const ClassSet& classes,
+                                                             const learning::ExemplarStore& own = {}) const;
+  // Test pictures of these classes.
+  [[nodiscard]] std::unique_ptr<learning::BatchSource> Test(const ClassSet& classes) const;
   // The training pictures that the lists name, in the source's own order (by digest). Pictures that are gone are left
   // out.
   [[nodiscard]] std::unique_ptr<learning::BatchSource> Rehearsal(const learning::ExemplarStore& store) const;
@@ -38,6 +42,8 @@ class Pictures {
   [[nodiscard]] const learning::DomainPictures& domain() const { return pictures_; }
 
  private:
+  [[nodiscard]] std::vector<std::uint32_t> PositionsOf(const learning::ExemplarStore& store) const;
+
   learning::DomainPictures pictures_;
 };
 

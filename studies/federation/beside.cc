@@ -146,10 +146,11 @@ class Reader {
     fitted.answers.resize(theirs.answers.size());
     for (std::size_t j = 0; j < comparison_.test_sets.size(); ++j) {
       const TestSet& set = comparison_.test_sets[j];
-      const auto found = std::find(columns.begin(), columns.end(), set.title);
+      auto found = std::find(columns.begin(), columns.end(), set.title);
+      // A plan's observer is there an unseen domain.
+      if (found == columns.end()) found = std::find(columns.begin(), columns.end(), set.title + " (unseen)");
       const auto at = static_cast<std::size_t>(found - columns.begin());
-      const bool same = found != columns.end() &&
-                        predictions_.FilesOf(experiment, method, seed, set.title) == set.files &&
+      const bool same = found != columns.end() && predictions_.FilesOf(experiment, method, seed, *found) == set.files &&
                         Translated(theirs.columns[at]) == truth_.at(j);
       if (!same && j < comparison_.tasks) {
         Fail(folder_, "the test pictures of " + set.title + " are others there, or have other classes");

@@ -23,6 +23,9 @@ namespace hemafed::studies {
 
 namespace {
 
+// Names of comparisons stay readable in file names.
+constexpr std::size_t kMaxComparisonName = 60;
+
 struct Arm {
   std::string name;  // Of the file, without its ending.
   std::string where;
@@ -132,24 +135,45 @@ RunRecord MakeRecord(const std::vector<Arm>& arms, const SiteList& sites, Pictur
   return record;
 }
 
+// A comparison's name, which is part of file names, and its title: from the tasks in order. Plans that teach other
+// classes to the same hospitals get other names.
+std::pair<std::string, std::string> NameOf(const Plan& plan) {
+  std::string name, title, all;
+  for (const std::string& label : plan.classes) all += label + "\n";
+  bool every_class = true;
+  const std::vector<Column> columns = plan.Columns();
+  for (std::size_t t = 0; t < plan.tasks.size(); ++t) {
+    name += (t == 0 ? "" : "_") + plan.tasks[t].site;
+    title += (t == 0 ? "" : " → ") + columns[t].title;
+    all += plan.tasks[t].site;
+    for (const std::uint32_t label : plan.tasks[t].classes) all += " " + std::to_string(label);
+    all += "\n";
+    every_class = every_class && plan.tasks[t].classes.size() == plan.classes.size();
+  }
+  if (every_class && name.size() <= kMaxComparisonName) return {name, title};
+  return {name.substr(0, kMaxComparisonName) + "-" + Sha256Of(all).Hex().substr(0, 8), title};
+}
+
 // One comparison for each order of tasks, in the order in which plans name them.
 std::vector<FederationComparison> Gather(const std::vector<Arm>& arms, std::vector<ArmResults> results,
                                          const SiteList& sites, PictureShelf& shelf) {
   std::vector<FederationComparison> comparisons;
   for (std::size_t a = 0; a < arms.size(); ++a) {
-    std::string name, title;
-    for (const TaskPlan& task : arms[a].plan.tasks) {
-      name += (name.empty() ? "" : "_") + task.site;
-      title += (title.empty() ? "" : " → ") + task.site;
-    }
+    auto named = NameOf(arms[a].plan);
+    std::string& name = named.first;
+    const auto named_so = [&](const FederationComparison& each) { return each.name == name; };
     const auto same = [&](const FederationComparison& each) {
-      return each.name == name && each.classes == arms[a].plan.classes;
+      return named_so(each) && each.classes == arms[a].plan.classes;
     };
+    if (std::any_of(comparisons.begin(), comparisons.end(), named_so) &&
+        std::none_of(comparisons.begin(), comparisons.end(), same)) {
+      name += "-" + std::to_string(arms[a].plan.classes.size()) + "-classes-" + arms[a].name;
+    }
     auto found = std::find_if(comparisons.begin(), comparisons.end(), same);
     if (found == comparisons.end()) {
       FederationComparison& made = comparisons.emplace_back();
       made.name = name;
-      made.title = title;
+      made.title = named.second;
       made.classes = arms[a].plan.classes;
       made.tasks = arms[a].plan.tasks.size();
       for (const TestColumnOfSite& column : ColumnsOf(arms[a].plan, sites, shelf)) {

@@ -117,7 +117,7 @@ json SummaryOf(const FederationResult& result, std::uint64_t seed) {
     for (const std::uint64_t value : row) values.push_back(Fraction(static_cast<std::int64_t>(value)));
     rows.push_back(std::move(values));
   }
-  for (std::size_t j = 0; j < result.sites.size(); ++j) accuracy[result.sites[j]] = rows.back()[j];
+  for (std::size_t j = 0; j < result.columns.size(); ++j) accuracy[result.columns[j]] = rows.back()[j];
   return {{"seed", seed},
           {"matrix", rows},
           {"accuracy", accuracy},

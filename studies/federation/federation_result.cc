@@ -17,6 +17,7 @@ using nlohmann::json;
 constexpr std::uint64_t kFormat = 1;
 constexpr std::uint64_t kMaxCount = (std::uint64_t{1} << 53) - 1;
 constexpr std::size_t kMaxAuditBytes = 4096;
+constexpr std::size_t kMaxTitleBytes = kMaxNameBytes + 8;  // A site, and which of its tasks.
 
 [[noreturn]] void Fail(const std::string& where, const std::string& problem) {
   throw Error(ErrorCode::kInvalidInput, where + ": " + problem + "; remove the run's folder and run it again");
@@ -33,7 +34,7 @@ AccuracyMatrix FederationResult::Matrix() const {
 std::string FederationResult::ToText() const {
   const json object = {{"format", kFormat},
                        {"made_from", answers.made_from.Hex()},
-                       {"sites", sites},
+                       {"columns", columns},
                        {"matrix_millionths", matrix_millionths},
                        {"log_root", log_root.Hex()},
                        {"model", model.Hex()},
@@ -55,14 +56,14 @@ FederationResult FederationResult::FromText(std::string_view text, RunResult ans
   FederationResult result;
   result.answers = std::move(answers);
   if (fields.Sha256Digest("made_from") != result.answers.made_from) Fail(where, "is not of the run beside it");
-  result.sites = fields.Texts("sites", kMaxSites, kMaxNameBytes);
+  result.columns = fields.Texts("columns", kMaxTasks + kMaxSites, kMaxTitleBytes);
   try {
     fields.Raw("matrix_millionths").get_to(result.matrix_millionths);
   } catch (const json::exception& error) {
     Fail(where, std::string("the matrix has another form: ") + error.what());
   }
   for (const auto& row : result.matrix_millionths) {
-    if (row.size() != result.sites.size()) Fail(where, "a row of the matrix has another length");
+    if (row.size() != result.columns.size()) Fail(where, "a row of the matrix has another length");
   }
   result.log_root = fields.Sha256Digest("log_root");
   result.model = fields.Sha256Digest("model");

@@ -7,7 +7,7 @@
 //     result.json        the answers, as a run of `hemafed-study uacl` leaves them (studies/uacl/run_result.h)
 //     federation.json    the rest: canonical JSON
 //
-//   {"format": 1, "made_from": hex, "sites": [name, ..], "matrix_millionths": [[..], ..], "log_root": hex,
+//   {"format": 1, "made_from": hex, "columns": [title, ..], "matrix_millionths": [[..], ..], "log_root": hex,
 //    "model": hex, "entries": n, "rounds": n, "refused": n, "audit": "ok" or what is wrong, "bytes_to_sites": n,
 //    "bytes_from_sites": n, "seconds_thousandths": n, "updates_kept": true}
 //
@@ -31,7 +31,7 @@ inline constexpr std::size_t kMaxFederationResultBytes = 256 << 10;  // 64 x 64 
 
 struct FederationResult {
   RunResult answers;
-  std::vector<std::string> sites;  // Columns of the log's matrix.
+  std::vector<std::string> columns;  // Titles of the log's matrix: tasks in order, then observers.
   std::vector<std::vector<std::uint64_t>> matrix_millionths;
   Digest log_root, model;
   std::uint64_t entries = 0;

@@ -118,11 +118,11 @@ class Run {
     result_.model = result_.answers.model = simulation.state().model();
     result_.answers.train_pictures = PicturesOf(plan_);
     pictures_ = result_.answers.train_pictures;
-    result_.sites = plan_.Sites();
+    for (const Column& column : plan_.Columns()) result_.columns.push_back(column.title);
     const AccuracyMatrix& matrix = simulation.state().matrix();
     for (std::size_t t = 0; t < matrix.rows(); ++t) {
       auto& row = result_.matrix_millionths.emplace_back();
-      for (std::size_t j = 0; j < result_.sites.size(); ++j) row.push_back(matrix.Millionths(t, j));
+      for (std::size_t j = 0; j < matrix.columns(); ++j) row.push_back(matrix.Millionths(t, j));
     }
   }
 
@@ -133,31 +133,32 @@ class Run {
     for (const TestColumnOfSite& column : columns_) answers.columns.push_back(column.truth);
     for (std::size_t c = 0; c < plan_.classes.size(); ++c)
       answers.score_classes.push_back(static_cast<std::int64_t>(c));
-    answers.scores_millionths.resize(columns_.size());
     for (std::size_t t = 0; t < log.task_models.size(); ++t) {
       const learning::Classifier model = learning::LoadModel(*place_.files, store.PathOf(log.task_models[t]));
+      std::vector<ModelAnswers> of_model = Answer(model, columns_, [&](const std::string& site) {
+        Say("scoring " + site + " after task " + std::to_string(t + 1));
+      });
+      CheckAgainstLog(t, of_model);
       auto& row = answers.answers.emplace_back();
-      for (std::size_t j = 0; j < columns_.size(); ++j) {
-        const std::string words = "scoring " + columns_[j].title + " after task " + std::to_string(t + 1);
-        ModelAnswers of_column = Answer(model, columns_[j], [&](std::uint64_t) { Say(words); });
-        CheckAgainstLog(t, j, of_column.predicted);
+      answers.scores_millionths.clear();
+      for (ModelAnswers& of_column : of_model) {
         row.push_back(std::move(of_column.predicted));
-        answers.scores_millionths[j] = std::move(of_column.scores_millionths);
+        answers.scores_millionths.push_back(std::move(of_column.scores_millionths));
       }
     }
   }
 
-  // The site's signed counts and ours are of the same model and the same pictures.
-  void CheckAgainstLog(std::size_t task, std::size_t column, const std::vector<std::int64_t>& predicted) const {
-    if (column >= result_.sites.size()) return;  // Unseen: nobody signed for it.
-    const ConfusionMatrix counted = Count(columns_[column], predicted, plan_.classes.size());
-    const std::uint64_t ours = EvaluationReport::Of(counted, plan_.min_pictures).AccuracyMillionths();
-    const std::uint64_t theirs = result_.matrix_millionths.at(task).at(column);
-    if (ours != theirs) {
+  // The sites' signed counts and ours are of the same model and the same pictures.
+  void CheckAgainstLog(std::size_t task, const std::vector<ModelAnswers>& answers) const {
+    const std::vector<Column> columns = plan_.Columns();
+    for (std::size_t j = 0; j < columns.size(); ++j) {
+      const std::uint64_t ours =
+          ReportOf(plan_, columns[j].site, columns_, answers).AccuracyMillionths(columns[j].pool);
+      const std::uint64_t theirs = result_.matrix_millionths.at(task).at(j);
+      if (ours == theirs) continue;
       throw Error(ErrorCode::kInternal, run_.Name() + ": after task " + std::to_string(task + 1) + " " +
-                                            columns_[column].title + " signed an accuracy of " +
-                                            std::to_string(theirs) + " millionths, the simulation counts " +
-                                            std::to_string(ours));
+                                            columns[j].title + " signed an accuracy of " + std::to_string(theirs) +
+                                            " millionths, the simulation counts " + std::to_string(ours));
     }
   }
 

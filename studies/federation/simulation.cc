@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "studies/federation/simulation.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -205,18 +206,18 @@ bool Simulation::RunOneJob() {
   return false;
 }
 
-std::uint64_t Simulation::PicturesOfARound() const {
-  return std::uint64_t{plan_.training.steps} * plan_.training.batch;
-}
-
 bool Simulation::NoteEntries() {
   const std::uint64_t size = log().size();
   if (size == noted_) return false;
   log().ForEach(noted_, [&](std::uint64_t, std::string_view text) {
     const Entry entry = ParseEntry(text);
+    const auto count = [&](std::uint32_t task) {
+      const TrainingPlan& training = plan_.tasks.at(task).training;
+      pictures_ += std::uint64_t{training.steps} * training.batch;
+    };
     const auto* statement = std::get_if<StatementEntry>(&entry.body);
-    if (statement != nullptr && statement->statement.kind == StatementKind::kUpdate) ++updates_;
-    if (std::holds_alternative<RefusedEntry>(entry.body)) ++updates_;
+    if (statement != nullptr && statement->statement.kind == StatementKind::kUpdate) count(statement->statement.task);
+    if (const auto* refused = std::get_if<RefusedEntry>(&entry.body)) count(refused->task);
   });
   noted_ = size;
   if (!finished_) SaveCourse();
@@ -225,11 +226,12 @@ bool Simulation::NoteEntries() {
 
 void Simulation::Observe(const std::string& what) {
   if (!observer_) return;
-  observer_({.task = state().task(),
+  const std::size_t task = std::min<std::size_t>(state().task(), plan_.tasks.size() - 1);
+  observer_({.task = task,
              .tasks = plan_.tasks.size(),
              .round = state().round(),
              .what = what,
-             .pictures = updates_ * PicturesOfARound() + std::uint64_t{steps_of_job_} * plan_.training.batch});
+             .pictures = pictures_ + std::uint64_t{steps_of_job_} * plan_.tasks[task].training.batch});
 }
 
 SimulationCourse Simulation::Course() const {

@@ -99,7 +99,6 @@ class Simulation {
   bool NoteEntries();
   void SaveCourse() const;
   void WriteTrust();
-  [[nodiscard]] std::uint64_t PicturesOfARound() const;
 
   mutable UnsyncedFileSystem files_;  // Saving the course is no change.
   const Clock& machine_clock_;
@@ -116,7 +115,7 @@ class Simulation {
   std::int64_t started_ms_ = 0;
   mutable LogEnd end_;              // As of the last reading.
   std::uint64_t noted_ = 0;         // Entries that have been counted.
-  std::uint64_t updates_ = 0;       // Updates in the log, refused ones too.
+  std::uint64_t pictures_ = 0;      // Drawn for the updates in the log, refused ones too.
   std::uint32_t steps_of_job_ = 0;  // Steps of the job that runs.
 };
 

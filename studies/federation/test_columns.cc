@@ -6,7 +6,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <numeric>
+#include <set>
 
 #include "common/error.h"
 
@@ -22,16 +24,20 @@ bool Wanted(const ListedSite& site, const std::string& file) {
                       [&](const std::string& part) { return file.find(part) != std::string::npos; });
 }
 
-TestColumnOfSite MakeColumn(const Plan& plan, const ListedSite& site, std::string title, PictureShelf& shelf) {
-  TestColumnOfSite column{.title = std::move(title),
+// `classes`: those of the column; empty for all.
+TestColumnOfSite MakeColumn(const Plan& plan, const ListedSite& site, const Column& of_plan, const ClassSet& classes,
+                            PictureShelf& shelf) {
+  TestColumnOfSite column{.title = of_plan.title,
                           .site = site.settings.site,
+                          .pool = of_plan.pool,
                           .pictures = shelf.Open(site.settings, plan),
                           .positions = {},
                           .truth = {}};
   const learning::DomainPictures& domain = column.pictures->domain();
-  std::vector<std::uint32_t> positions = domain.Positions(learning::DomainPart::kTest);
+  const std::vector<std::int64_t> labels(classes.begin(), classes.end());
+  std::vector<std::uint32_t> positions = domain.Positions(learning::DomainPart::kTest, labels);
   if (site.scores_all) {
-    const auto training = domain.Positions(learning::DomainPart::kTrain);
+    const auto training = domain.Positions(learning::DomainPart::kTrain, labels);
     positions.insert(positions.end(), training.begin(), training.end());
     std::sort(positions.begin(), positions.end());
   }
@@ -44,6 +50,27 @@ TestColumnOfSite MakeColumn(const Plan& plan, const ListedSite& site, std::strin
     throw Error(ErrorCode::kInvalidInput, column.title + " has no picture to score; check its split and label map");
   }
   return column;
+}
+
+ModelAnswers AnswerAll(const learning::Classifier& model, learning::BatchSource& source,
+                       const std::function<void()>& on_pictures) {
+  ModelAnswers answers;
+  const at::NoGradGuard no_gradients;
+  for (std::size_t first = 0; first < source.Size(); first += kBatch) {
+    on_pictures();
+    std::vector<std::uint32_t> indices(std::min(kBatch, source.Size() - first));
+    std::iota(indices.begin(), indices.end(), static_cast<std::uint32_t>(first));
+    const at::Tensor logits = model.Forward(source.Get(indices, std::nullopt).images).to(at::kDouble).contiguous();
+    const at::Tensor scores = logits.softmax(1).contiguous();
+    const auto classes = static_cast<std::size_t>(logits.size(1));
+    const double* logit = logits.const_data_ptr<double>();
+    const double* score = scores.const_data_ptr<double>();
+    for (std::size_t i = 0; i < indices.size(); ++i, logit += classes, score += classes) {
+      answers.predicted.push_back(std::max_element(logit, logit + classes) - logit);
+      for (std::size_t c = 0; c < classes; ++c) answers.scores_millionths.push_back(std::llround(score[c] * 1e6));
+    }
+  }
+  return answers;
 }
 
 }  // namespace
@@ -60,41 +87,54 @@ TestSet TestColumnOfSite::Describe() const {
 
 std::vector<TestColumnOfSite> ColumnsOf(const Plan& plan, const SiteList& list, PictureShelf& shelf) {
   std::vector<TestColumnOfSite> columns;
-  for (const TaskPlan& task : plan.tasks) columns.push_back(MakeColumn(plan, list.At(task.site), task.site, shelf));
+  for (const Column& column : plan.Columns()) {
+    columns.push_back(MakeColumn(plan, list.At(column.site), column, plan.PoolsOf(column.site).at(column.pool), shelf));
+  }
   for (const std::string& site : list.Unseen(plan)) {
-    columns.push_back(MakeColumn(plan, list.At(site), site + " (unseen)", shelf));
+    columns.push_back(MakeColumn(plan, list.At(site), {.site = site, .title = site + " (unseen)"}, {}, shelf));
   }
   return columns;
 }
 
-ModelAnswers Answer(const learning::Classifier& model, const TestColumnOfSite& column,
-                    const std::function<void(std::uint64_t)>& on_pictures) {
-  ModelAnswers answers;
-  const auto source = column.pictures->domain().Batches(column.positions);
-  const at::NoGradGuard no_gradients;
-  for (std::size_t first = 0; first < source->Size(); first += kBatch) {
-    std::vector<std::uint32_t> indices(std::min(kBatch, source->Size() - first));
-    std::iota(indices.begin(), indices.end(), static_cast<std::uint32_t>(first));
-    const at::Tensor logits = model.Forward(source->Get(indices, std::nullopt).images).to(at::kDouble).contiguous();
-    const at::Tensor scores = logits.softmax(1).contiguous();
-    const auto classes = static_cast<std::size_t>(logits.size(1));
-    const double* logit = logits.const_data_ptr<double>();
-    const double* score = scores.const_data_ptr<double>();
-    for (std::size_t i = 0; i < indices.size(); ++i, logit += classes, score += classes) {
-      answers.predicted.push_back(std::max_element(logit, logit + classes) - logit);
-      for (std::size_t c = 0; c < classes; ++c) answers.scores_millionths.push_back(std::llround(score[c] * 1e6));
+std::vector<ModelAnswers> Answer(const learning::Classifier& model, const std::vector<TestColumnOfSite>& columns,
+                                 const std::function<void(const std::string& site)>& on_pictures) {
+  std::vector<ModelAnswers> answers(columns.size());
+  std::set<std::string> done;
+  for (const TestColumnOfSite& first : columns) {
+    if (!done.insert(first.site).second) continue;
+    // Every column in which this picture stands.
+    std::map<std::uint32_t, std::vector<std::size_t>> columns_of;
+    for (std::size_t j = 0; j < columns.size(); ++j) {
+      if (columns[j].site != first.site) continue;
+      for (const std::uint32_t position : columns[j].positions) columns_of[position].push_back(j);
     }
-    if (on_pictures) on_pictures(first + indices.size());
+    std::vector<std::uint32_t> positions;
+    for (const auto& [position, of_it] : columns_of) positions.push_back(position);
+    const ModelAnswers all =
+        AnswerAll(model, *first.pictures->domain().Batches(positions), [&] { on_pictures(first.site); });
+    const auto classes = static_cast<std::size_t>(model.classes());
+    for (std::size_t i = 0; i < positions.size(); ++i) {
+      for (const std::size_t j : columns_of.at(positions[i])) {
+        answers[j].predicted.push_back(all.predicted[i]);
+        const auto scores = all.scores_millionths.begin() + static_cast<std::ptrdiff_t>(i * classes);
+        answers[j].scores_millionths.insert(answers[j].scores_millionths.end(), scores,
+                                            scores + static_cast<std::ptrdiff_t>(classes));
+      }
+    }
   }
   return answers;
 }
 
-ConfusionMatrix Count(const TestColumnOfSite& column, const std::vector<std::int64_t>& predicted, std::size_t classes) {
-  ConfusionMatrix matrix(classes);
-  for (std::size_t i = 0; i < predicted.size(); ++i) {
-    matrix.Add(static_cast<std::size_t>(column.truth.at(i)), static_cast<std::size_t>(predicted[i]));
+EvaluationReport ReportOf(const Plan& plan, const std::string& site, const std::vector<TestColumnOfSite>& columns,
+                          const std::vector<ModelAnswers>& answers) {
+  ConfusionMatrix matrix(plan.classes.size());
+  for (std::size_t j = 0; j < columns.size(); ++j) {
+    if (columns[j].site != site) continue;
+    for (std::size_t i = 0; i < columns[j].truth.size(); ++i) {
+      matrix.Add(static_cast<std::size_t>(columns[j].truth[i]), static_cast<std::size_t>(answers[j].predicted[i]));
+    }
   }
-  return matrix;
+  return EvaluationReport::Of(matrix, plan.min_pictures, plan.PoolsOf(site));
 }
 
 Digest DigestOf(const std::vector<TestColumnOfSite>& columns) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // How fast one round's updates become the next model: 3 updates of 23 million values (design 11.20), from the page
-// cache. Usage: aggregate_bench [FOLDER] [MILLION_VALUES] [UPDATES]. Prints one line for each part:
+// cache. Usage: aggregate_bench [FOLDER] [MILLION_VALUES] [UPDATES] [RULE]; RULE is mean, median or trimmed_mean (one
+// is cut at each end), of which the latter two leave the first update out of the vote. Prints one line for each part:
 //   sum        reading the updates and computing the steps, nothing else;
 //   aggregate  the whole: base read, steps applied, steps and model hashed, model written (not synced);
 //   synced     the same with the model synced to the disk.
@@ -20,6 +21,7 @@
 #include <string>
 
 #include "codec/aggregate.h"
+#include "codec/integer_weights.h"
 #include "common/error.h"
 #include "common/random.h"
 
@@ -30,7 +32,7 @@ using hemafed::Path;
 struct Inputs {
   Path folder;
   hemafed::UpdateLayout layout;
-  std::vector<hemafed::WeightedUpdate> updates;
+  hemafed::Merge merge;
 };
 
 void WriteInputs(const Inputs& inputs) {
@@ -51,7 +53,7 @@ void WriteInputs(const Inputs& inputs) {
   tensor.shape = {static_cast<std::int64_t>(values)};
   hemafed::SafetensorsWriter base(files, inputs.folder / "base", {tensor}, {});
   std::vector<std::unique_ptr<hemafed::WritableFile>> raw;
-  for (const auto& update : inputs.updates) raw.push_back(files.Create(update.file));
+  for (const Path& update : inputs.merge.updates) raw.push_back(files.Create(update));
   for (std::uint64_t done = 0; done < values; done += kPiece) {
     const std::uint64_t count = std::min<std::uint64_t>(kPiece, values - done);
     base.Append("w", bytes_of(weights, count));
@@ -99,14 +101,26 @@ void Measure(const char* part, double input_values, const std::function<void()>&
       static_cast<double>(PeakMemoryKb()) / 1024);
 }
 
-void Run(const Path& folder, std::int64_t values, int count) {
+hemafed::MergeRule RuleOf(const std::string& name) {
+  using hemafed::MergeRule;
+  for (const MergeRule rule : {MergeRule::kMean, MergeRule::kMedian, MergeRule::kTrimmedMean}) {
+    if (name == hemafed::MergeRuleName(rule)) return rule;
+  }
+  throw hemafed::Error(hemafed::ErrorCode::kInvalidInput, "there is no rule " + name);
+}
+
+void Run(const Path& folder, std::int64_t values, int count, const std::string& rule) {
   auto& files = hemafed::RealFileSystem();
-  Inputs inputs{folder, {{{"w", {values}}}}, {}};
+  std::vector<hemafed::WeightedUpdate> updates;
   for (int i = 0; i < count; ++i) {
     const std::uint32_t share = hemafed::kWeightSum / static_cast<std::uint32_t>(count);
     const std::uint32_t rest = i == 0 ? hemafed::kWeightSum % static_cast<std::uint32_t>(count) : 0;
-    inputs.updates.push_back({folder / ("update" + std::to_string(i)), share + rest});
+    updates.push_back({folder / ("update" + std::to_string(i)), share + rest});
   }
+  Inputs inputs{folder, {{{"w", {values}}}}, hemafed::WeightedMean(updates)};
+  inputs.merge.rule = RuleOf(rule);
+  if (inputs.merge.rule != hemafed::MergeRule::kMean) inputs.merge.active = 0;
+  if (inputs.merge.rule == hemafed::MergeRule::kTrimmedMean) inputs.merge.trim = 1;
   const pid_t child = ::fork();
   if (child == 0) {
     WriteInputs(inputs);
@@ -118,16 +132,16 @@ void Run(const Path& folder, std::int64_t values, int count) {
   }
 
   const double input_values = static_cast<double>(values) * count;
-  std::printf("%d updates of %.1f M values\n", count, static_cast<double>(values) / 1e6);
+  std::printf("%d updates of %.1f M values, rule %s\n", count, static_cast<double>(values) / 1e6, rule.c_str());
   std::vector<std::int32_t> steps(1 << 17);
   Measure("sum", input_values, [&] {
-    hemafed::StepReader reader(files, inputs.layout, inputs.updates);
+    hemafed::StepReader reader(files, inputs.layout, inputs.merge);
     for (std::int64_t left = values; left > 0; left -= static_cast<std::int64_t>(steps.size())) {
       reader.Next(std::span(steps).first(std::min<std::size_t>(steps.size(), static_cast<std::size_t>(left))));
     }
   });
   const auto aggregate = [&](hemafed::Durability durability) {
-    (void)hemafed::Aggregate(files, folder / "base", inputs.layout, inputs.updates, folder / "merged", std::nullopt,
+    (void)hemafed::Aggregate(files, folder / "base", inputs.layout, inputs.merge, folder / "merged", std::nullopt,
                              durability);
   };
   Measure("aggregate", input_values, [&] { aggregate(hemafed::Durability::kCached); });
@@ -140,8 +154,9 @@ int main(int argc, char** argv) {
   const Path parent = argc > 1 ? Path(argv[1]) : std::filesystem::temp_directory_path();
   const double millions = argc > 2 ? std::atof(argv[2]) : 23;
   const int count = argc > 3 ? std::atoi(argv[3]) : 3;
+  const std::string rule = argc > 4 ? argv[4] : "mean";
   if (millions <= 0 || count <= 0) {
-    std::fprintf(stderr, "usage: aggregate_bench [FOLDER] [MILLION_VALUES] [UPDATES]\n");
+    std::fprintf(stderr, "usage: aggregate_bench [FOLDER] [MILLION_VALUES] [UPDATES] [RULE]\n");
     return 2;
   }
   std::string folder = (parent / "hemafed-bench-XXXXXX").string();
@@ -151,7 +166,7 @@ int main(int argc, char** argv) {
   }
   int result = 0;
   try {
-    Run(folder, static_cast<std::int64_t>(millions * 1e6), count);
+    Run(folder, static_cast<std::int64_t>(millions * 1e6), count, rule);
   } catch (const hemafed::Error& error) {
     std::fprintf(stderr, "%s\n", error.what());
     result = 1;

@@ -64,7 +64,7 @@ Digest WriteModel(FileSystem& files, const Path& path, std::int64_t values) {
 }
 
 std::string PlanText(const Digest& weights, int rounds) {
-  std::string text = R"(format = 1
+  std::string text = R"(format = 2
 name = "bench"
 seed = 1
 classes = ["a", "b"]
@@ -97,11 +97,11 @@ hue = 0.0
 zoom = 0.0
 shift = 0.0
 blur = 0.0
+[strategy]
+name = "replay"
 [rehearsal]
 policy = "federated"
-gamma = 0.0
 exemplars = 4
-passes = 2
 herding = "raw"
 [aggregation]
 rule = "mean"
@@ -166,7 +166,7 @@ class PreparedTrainer {
       ConfusionMatrix matrix(2);
       matrix.Add(0, 0, 10);
       matrix.Add(1, 1, 10);
-      report.body = EvaluationReport::Of(matrix, 1).ToJson();
+      report.body = EvaluationReport::Of(matrix, 1, {{0, 1}}).ToJson();
     }
     if (job.kind == JobKind::kTrain) {
       if (!update_) Prepare(job);

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 
+#include "codec/integer_weights.h"
 #include "common/random.h"
 #include "tests/codec/models.h"
 #include "tests/expect_error.h"
@@ -85,7 +86,7 @@ class AggregateTest : public testing::Test {
 };
 
 TEST_F(AggregateTest, EqualsASlowComputation) {
-  const AggregateResult result = Aggregate(files_, kBase, layout_, updates_, kOut, "/step");
+  const AggregateResult result = Aggregate(files_, kBase, layout_, WeightedMean(updates_), kOut, "/step");
   Integers steps(layout_.ValueCount());
   UInt128 squares = 0;
   for (std::size_t i = 0; i < steps.size(); ++i) {
@@ -121,10 +122,10 @@ TEST_F(AggregateTest, EqualsASlowComputation) {
 }
 
 TEST_F(AggregateTest, DoesNotDependOnTheOrderOfTheUpdates) {
-  const AggregateResult first = Aggregate(files_, kBase, layout_, updates_, kOut);
+  const AggregateResult first = Aggregate(files_, kBase, layout_, WeightedMean(updates_), kOut);
   std::sort(updates_.begin(), updates_.end(), [](const auto& a, const auto& b) { return a.weight < b.weight; });
   do {
-    const AggregateResult again = Aggregate(files_, kBase, layout_, updates_, kOut);
+    const AggregateResult again = Aggregate(files_, kBase, layout_, WeightedMean(updates_), kOut);
     EXPECT_EQ(again.step, first.step);
     EXPECT_EQ(again.model, first.model);
   } while (std::next_permutation(updates_.begin(), updates_.end(),
@@ -132,13 +133,14 @@ TEST_F(AggregateTest, DoesNotDependOnTheOrderOfTheUpdates) {
 }
 
 TEST_F(AggregateTest, OfOneUpdateIsThatUpdate) {
-  const AggregateResult result = Aggregate(files_, kBase, layout_, {{updates_[1].file, kWeightSum}}, kOut);
+  const AggregateResult result =
+      Aggregate(files_, kBase, layout_, WeightedMean({{updates_[1].file, kWeightSum}}), kOut);
   EXPECT_EQ(result.step, Sha256Of(IntegerBytes(inputs_[1])));
 }
 
 TEST_F(AggregateTest, OfZerosLeavesTheModelAsItIsButForTheSignOfZero) {
   Plant(files_, "/zero", Integers(layout_.ValueCount()));
-  (void)Aggregate(files_, kBase, layout_, {{"/zero", kWeightSum}}, kOut);
+  (void)Aggregate(files_, kBase, layout_, WeightedMean({{"/zero", kWeightSum}}), kOut);
   const auto merged = SafetensorsReader::Open(files_, kOut);
   EXPECT_EQ(TensorBytes(merged, "b.weight"), model_["b.weight"].bytes);
   EXPECT_EQ(TensorBytes(merged, "a.bias"), FloatBytes({0.0F, 1e-30F, 1e30F})) << "-0 + 0 is +0";
@@ -148,7 +150,7 @@ TEST(StepReader, RoundsHalvesToEven) {
   FaultFileSystem files;
   Plant(files, "/a", {1, 3, -1, -3, 2, kHighest, kLowest, 1});
   Plant(files, "/b", {0, 0, 0, 0, 1, kHighest, kLowest, 0});
-  StepReader reader(files, {{{"w", {8}}}}, {{"/a", 16384}, {"/b", 16384}});
+  StepReader reader(files, {{{"w", {8}}}}, WeightedMean({{"/a", 16384}, {"/b", 16384}}));
   Integers steps(8);
   reader.Next(std::span(steps).first(3));
   reader.Next(std::span(steps).subspan(3));
@@ -157,7 +159,8 @@ TEST(StepReader, RoundsHalvesToEven) {
 
 TEST_F(AggregateTest, RefusesWhatDoesNotFit) {
   const auto refused = [&](const std::string& words) {
-    EXPECT_ERROR(ErrorCode::kInvalidInput, words, (void)Aggregate(files_, kBase, layout_, updates_, kOut));
+    EXPECT_ERROR(ErrorCode::kInvalidInput, words,
+                 (void)Aggregate(files_, kBase, layout_, WeightedMean(updates_), kOut));
   };
   const auto good = updates_;
   updates_.clear();
@@ -193,18 +196,18 @@ TEST_F(AggregateTest, RefusesValuesThatAreNotFinite) {
     model_["d.weight"] = Floats({1000}, values);
     WriteModel(files_, kBase, model_);
     EXPECT_ERROR(ErrorCode::kInvalidInput, "tensor d.weight of the new model",
-                 (void)Aggregate(files_, kBase, layout_, updates_, kOut));
+                 (void)Aggregate(files_, kBase, layout_, WeightedMean(updates_), kOut));
   }
 }
 
 TEST_F(AggregateTest, ReportsEveryFailureOfTheDisk) {
-  const AggregateResult want = Aggregate(files_, kBase, layout_, updates_, kOut);
+  const AggregateResult want = Aggregate(files_, kBase, layout_, WeightedMean(updates_), kOut);
   std::uint64_t failures = 0;
   for (std::uint64_t n = 1;; ++n) {
     files_.FailCall(n, ErrorCode::kUnavailable);
     bool refused = false;
     try {
-      EXPECT_EQ(Aggregate(files_, kBase, layout_, updates_, kOut).model, want.model);
+      EXPECT_EQ(Aggregate(files_, kBase, layout_, WeightedMean(updates_), kOut).model, want.model);
     } catch (const Error& error) {
       refused = true;
       EXPECT_EQ(error.code(), ErrorCode::kUnavailable);

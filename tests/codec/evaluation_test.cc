@@ -19,54 +19,61 @@ ConfusionMatrix Matrix(const std::vector<Row>& rows) {
   return matrix;
 }
 
+// One pool of all classes, as a hospital with one task has it.
+EvaluationReport Of(const ConfusionMatrix& matrix, std::uint64_t min_pictures) {
+  ClassSet all;
+  for (std::uint32_t label = 0; label < matrix.classes(); ++label) all.push_back(label);
+  return EvaluationReport::Of(matrix, min_pictures, {all});
+}
+
 TEST(EvaluationReport, ShowsEveryClassThatHasEnoughPictures) {
-  const auto report = EvaluationReport::Of(Matrix({{8, 2}, {1, 29}}), 10);
+  const auto report = Of(Matrix({{8, 2}, {1, 29}}), 10);
   EXPECT_EQ(report.rows()[0], (Row{8, 2}));
   EXPECT_EQ(report.rows()[1], (Row{1, 29}));
-  EXPECT_FALSE(report.pool());
-  EXPECT_EQ(report.Total(), 40u);
-  EXPECT_EQ(report.Right(), 37u);
-  EXPECT_EQ(report.AccuracyMillionths(), 925'000u);
+  EXPECT_FALSE(report.pools()[0]);
+  EXPECT_EQ(report.Total(0), 40u);
+  EXPECT_EQ(report.Right(0), 37u);
+  EXPECT_EQ(report.AccuracyMillionths(0), 925'000u);
 }
 
 TEST(EvaluationReport, PoolsSmallClassesAndKeepsTheirRightOnes) {
-  const auto report = EvaluationReport::Of(Matrix({{8, 2, 0}, {1, 5, 3}, {0, 4, 1}}), 10);
+  const auto report = Of(Matrix({{8, 2, 0}, {1, 5, 3}, {0, 4, 1}}), 10);
   EXPECT_EQ(report.rows()[0], (Row{8, 2, 0}));
   EXPECT_FALSE(report.rows()[1]);
   EXPECT_FALSE(report.rows()[2]);
-  ASSERT_TRUE(report.pool());
-  EXPECT_EQ(report.pool()->predicted, (Row{1, 9, 4}));
-  EXPECT_EQ(report.pool()->right, 6u)
+  ASSERT_TRUE(report.pools()[0]);
+  EXPECT_EQ(report.pools()[0]->predicted, (Row{1, 9, 4}));
+  EXPECT_EQ(report.pools()[0]->right, 6u)
       << "5 of the second class and 1 of the third, not the 4 and 3 taken for each other";
-  EXPECT_EQ(report.AccuracyMillionths(), 583'333u) << "14 of 24";
+  EXPECT_EQ(report.AccuracyMillionths(0), 583'333u) << "14 of 24";
   EXPECT_TRUE(report.Withholds(10));
   EXPECT_FALSE(report.Withholds(11));
 }
 
 TEST(EvaluationReport, WithholdsAPoolThatIsTooSmall) {
-  const auto report = EvaluationReport::Of(Matrix({{8, 2, 0}, {1, 4, 0}, {0, 1, 3}}), 10);
-  EXPECT_FALSE(report.pool());
-  EXPECT_EQ(report.Total(), 10u);
-  EXPECT_EQ(report.AccuracyMillionths(), 800'000u) << "only what is reported counts";
+  const auto report = Of(Matrix({{8, 2, 0}, {1, 4, 0}, {0, 1, 3}}), 10);
+  EXPECT_FALSE(report.pools()[0]);
+  EXPECT_EQ(report.Total(0), 10u);
+  EXPECT_EQ(report.AccuracyMillionths(0), 800'000u) << "only what is reported counts";
   EXPECT_TRUE(report.Withholds(10));
 }
 
 TEST(EvaluationReport, WithholdsAnAbsentClassEvenWithoutALimit) {
-  const auto report = EvaluationReport::Of(Matrix({{1, 0, 0}, {0, 0, 0}, {0, 0, 0}}), 0);
+  const auto report = Of(Matrix({{1, 0, 0}, {0, 0, 0}, {0, 0, 0}}), 0);
   EXPECT_EQ(report.rows()[0], (Row{1, 0, 0}));
   EXPECT_FALSE(report.rows()[1]);
-  EXPECT_FALSE(report.pool());
+  EXPECT_FALSE(report.pools()[0]);
 }
 
 TEST(EvaluationReport, OfNothingHasAccuracyZero) {
-  const auto report = EvaluationReport::Of(ConfusionMatrix(3), 10);
-  EXPECT_EQ(report.Total(), 0u);
-  EXPECT_EQ(report.AccuracyMillionths(), 0u);
+  const auto report = Of(ConfusionMatrix(3), 10);
+  EXPECT_EQ(report.Total(0), 0u);
+  EXPECT_EQ(report.AccuracyMillionths(0), 0u);
 }
 
 TEST(EvaluationReport, RoundsAccuracyHalfToEven) {
   const auto accuracy = [](std::uint64_t right, std::uint64_t wrong) {
-    return EvaluationReport::Of(Matrix({{right, wrong}, {0, 1}}), 2).AccuracyMillionths();
+    return Of(Matrix({{right, wrong}, {0, 1}}), 2).AccuracyMillionths(0);
   };
   EXPECT_EQ(accuracy(1, 1'999'999), 0u) << "half a millionth, and 0 is even";
   EXPECT_EQ(accuracy(3, 1'999'997), 2u) << "one and a half";
@@ -76,11 +83,26 @@ TEST(EvaluationReport, RoundsAccuracyHalfToEven) {
 
 TEST(EvaluationReport, TravelsAsJson) {
   for (const std::uint64_t min_pictures : {1u, 10u, 100u}) {
-    const auto report = EvaluationReport::Of(Matrix({{8, 2, 0}, {1, 5, 3}, {0, 4, 1}}), min_pictures);
-    EXPECT_EQ(EvaluationReport::FromJson(json::parse(report.ToJson().dump())), report);
+    const auto report = Of(Matrix({{8, 2, 0}, {1, 5, 3}, {0, 4, 1}}), min_pictures);
+    EXPECT_EQ(EvaluationReport::FromJson(json::parse(report.ToJson().dump()), 3, {{0, 1, 2}}), report);
   }
-  EXPECT_EQ(EvaluationReport::Of(Matrix({{8, 2, 0}, {1, 5, 3}, {0, 4, 1}}), 10).ToJson().dump(),
-            R"({"matrix":[[8,2,0],null,null],"pool":{"predicted":[1,9,4],"right":6}})");
+  EXPECT_EQ(Of(Matrix({{8, 2, 0}, {1, 5, 3}, {0, 4, 1}}), 10).ToJson().dump(),
+            R"({"matrix":[[8,2,0],null,null],"pools":[{"predicted":[1,9,4],"right":6}]})");
+}
+
+TEST(EvaluationReport, PoolsSmallClassesOfOneTaskTogetherAndNeverThoseOfTwo) {
+  const ConfusionMatrix matrix = Matrix({{5, 1, 0, 0}, {1, 4, 1, 0}, {0, 0, 9, 2}, {0, 0, 1, 3}});
+  const auto report = EvaluationReport::Of(matrix, 10, {{0, 1}, {2, 3}});
+  ASSERT_EQ(report.pools().size(), 2u);
+  EXPECT_EQ(report.pools()[0]->predicted, (Row{6, 5, 1, 0}));
+  EXPECT_EQ(report.AccuracyMillionths(0), 750'000u) << "9 of 12";
+  EXPECT_FALSE(report.pools()[1]) << "four pictures of one class";
+  EXPECT_EQ(report.rows()[2], (Row{0, 0, 9, 2}));
+  EXPECT_EQ(report.AccuracyMillionths(1), 818'182u) << "9 of 11: the small class is not counted";
+  EXPECT_EQ(EvaluationReport::FromJson(report.ToJson(), 4, {{0, 1}, {2, 3}}), report);
+  const auto one_task = EvaluationReport::Of(matrix, 1, {{1, 2}});
+  EXPECT_FALSE(one_task.rows()[0]) << "not of this hospital's tasks";
+  EXPECT_EQ(one_task.Total(0), 17u);
 }
 
 struct BadReport {
@@ -91,30 +113,28 @@ struct BadReport {
 class EvaluationReportRefuses : public testing::TestWithParam<BadReport> {};
 TEST_P(EvaluationReportRefuses, TheJson) {
   EXPECT_ERROR(ErrorCode::kInvalidInput, GetParam().words,
-               (void)EvaluationReport::FromJson(json::parse(GetParam().text)));
-}
-std::string ManyRows() {
-  std::string rows = "null";
-  for (int i = 0; i < 64; ++i) rows += ",null";
-  return R"({"matrix":[)" + rows + R"(],"pool":null})";
+               (void)EvaluationReport::FromJson(json::parse(GetParam().text), 3, {{0, 1}}));
 }
 INSTANTIATE_TEST_SUITE_P(
     Table, EvaluationReportRefuses,
     testing::ValuesIn(std::vector<BadReport>{
         {"NoObject", "[]", "not a JSON object"},
-        {"NoMatrix", R"({"pool":null})", "'matrix' is missing"},
-        {"NoPool", R"({"matrix":[[1]]})", "'pool' is missing"},
-        {"EmptyMatrix", R"({"matrix":[],"pool":null})", "1 to 64 rows"},
-        {"TooManyClasses", ManyRows(), "1 to 64 rows"},
-        {"ShortRow", R"({"matrix":[[1],[1,2]],"pool":null})", "one count for each class"},
-        {"NegativeCount", R"({"matrix":[[-1]],"pool":null})", "not a count"},
-        {"Fraction", R"({"matrix":[[1.0]],"pool":null})", "not a count"},
-        {"HugeCount", R"({"matrix":[[10000001]],"pool":null})", "not a count"},
-        {"HugeSum", R"({"matrix":[[6000000,0],[6000000,0]],"pool":null})", "more than 10000000 pictures"},
-        {"PoolOfOneClass", R"({"matrix":[[9,9],null],"pool":{"predicted":[9,9],"right":0}})", "fewer than two"},
-        {"PoolTooRight", R"({"matrix":[[9,9,9],null,null],"pool":{"predicted":[5,1,1],"right":3}})", "more than its"},
-        {"UnknownField", R"({"matrix":[[1]],"pool":null,"names":[]})", "'names'"},
-        {"UnknownPoolField", R"({"matrix":[null,null],"pool":{"predicted":[5,5],"right":3,"x":1}})", "'x'"},
+        {"NoMatrix", R"({"pools":[null]})", "'matrix' is missing"},
+        {"NoPools", R"({"matrix":[null,null,null]})", "'pools' is missing"},
+        {"TooFewClasses", R"({"matrix":[null,null],"pools":[null]})", "the plan's 3 classes"},
+        {"TooManyClasses", R"({"matrix":[null,null,null,null],"pools":[null]})", "the plan's 3 classes"},
+        {"TooManyPools", R"({"matrix":[null,null,null],"pools":[null,null]})", "the site's 1 columns"},
+        {"ForeignClass", R"({"matrix":[null,null,[0,0,20]],"pools":[null]})", "class 2, which the plan does not test"},
+        {"ShortRow", R"({"matrix":[[1,2],null,null],"pools":[null]})", "one count for each class"},
+        {"NegativeCount", R"({"matrix":[[-1,0,0],null,null],"pools":[null]})", "not a count"},
+        {"Fraction", R"({"matrix":[[1.0,0,0],null,null],"pools":[null]})", "not a count"},
+        {"HugeCount", R"({"matrix":[[10000001,0,0],null,null],"pools":[null]})", "not a count"},
+        {"HugeSum", R"({"matrix":[[6000000,0,0],[6000000,0,0],null],"pools":[null]})", "more than 10000000 pictures"},
+        {"PoolOfOneClass", R"({"matrix":[[9,9,9],null,null],"pools":[{"predicted":[9,9,9],"right":0}]})",
+         "fewer than two"},
+        {"PoolTooRight", R"({"matrix":[null,null,null],"pools":[{"predicted":[1,1,7],"right":3}]})", "more than its"},
+        {"UnknownField", R"({"matrix":[null,null,null],"pools":[null],"names":[]})", "'names'"},
+        {"UnknownPoolField", R"({"matrix":[null,null,null],"pools":[{"predicted":[5,5,5],"right":3,"x":1}]})", "'x'"},
     }),
     [](const auto& row) { return row.param.name; });
 
@@ -168,13 +188,6 @@ TEST(AccuracyMatrix, AfterOneTaskHasNoForgetting) {
   EXPECT_EQ(matrix.AverageAccuracyMillionths(), 123'456);
   EXPECT_EQ(matrix.DeLangeForgettingMillionths(), 0);
   EXPECT_EQ(matrix.FirstTaskDropMillionths(), 0);
-}
-
-TEST(AccuracyMatrix, TakesItsRowsFromReports) {
-  AccuracyMatrix matrix;
-  matrix.AddRow({EvaluationReport::Of(Matrix({{3, 1}, {0, 4}}), 1), EvaluationReport::Of(Matrix({{1, 1}, {1, 1}}), 1)});
-  EXPECT_EQ(matrix.Millionths(0, 0), 875'000u);
-  EXPECT_EQ(matrix.Millionths(0, 1), 500'000u);
 }
 
 TEST(AccuracyMatrix, RefusesRowsThatDoNotFit) {

@@ -66,7 +66,10 @@ TEST(IntegerWeights, RefuseWhatCannotBeWeighed) {
   EXPECT_ERROR(ErrorCode::kInvalidInput, "nothing to weigh", (void)IntegerWeights({}, 0.5));
   EXPECT_ERROR(ErrorCode::kInvalidInput, "nothing to weigh", (void)IntegerWeights({0, 0}, 0.5));
   EXPECT_ERROR(ErrorCode::kInvalidInput, "more sites", (void)IntegerWeights(std::vector<std::uint64_t>(65, 1), 0.5));
-  EXPECT_ERROR(ErrorCode::kInvalidInput, "more sites or pictures", (void)IntegerWeights({10'000'001}, 0.5));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "more pictures", (void)IntegerWeights({10'000'001}, 0.5));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "out of range", (void)IntegerWeightsOfAmounts({1, -1}, 0.5));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "out of range",
+               (void)IntegerWeightsOfAmounts({(static_cast<Int128>(1) << 80) + 1}, 0.5));
   EXPECT_ERROR(ErrorCode::kInvalidInput, "largest share", (void)IntegerWeights({1}, 0));
   EXPECT_ERROR(ErrorCode::kInvalidInput, "largest share", (void)IntegerWeights({1}, 1.5));
 }

@@ -47,30 +47,82 @@ TEST_P(ParsePlanRefuses, WithThePlaceAndTheReason) {
   EXPECT_ERROR(ErrorCode::kInvalidInput, "plan.toml:", (void)ParsePlan(text, "plan.toml"));
 }
 
-INSTANTIATE_TEST_SUITE_P(Table, ParsePlanRefuses,
-                         testing::ValuesIn(std::vector<BadPlan>{
-                             {"UnknownKey", "steps = 2", "steps = 2\nstpes = 3", "stpes"},
-                             {"MissingKey", "steps = 2\n", "", "steps"},
-                             {"WrongType", "steps = 2", "steps = \"two\"", "steps"},
-                             {"OutOfRange", "dropout = 0.2", "dropout = 1.5", "dropout"},
-                             {"NotANumber", "learning_rate = 0.01", "learning_rate = nan", "learning_rate"},
-                             {"ForeignNormalisation", "group_ws", "batch_frozen", "does not go with small_cnn"},
-                             {"UnknownRule", "rule = \"mean\"", "rule = \"median\"", "rule"},
-                             {"UnknownPolicy", "policy = \"federated\"", "policy = \"sealed\"", "policy"},
-                             {"OneExemplar", "exemplars = 4", "exemplars = 1", "exemplars"},
-                             {"HospitalTwice", "site = \"second\"", "site = \"first\"", "has a task already"},
-                             {"ClassTwice", "\"monocyte\"]", "\"basophil\"]", "twice"},
-                             {"PathAsSite", "site = \"second\"", "site = \"../second\"", "site"},
-                             {"LaterFormat", "format = 1", "format = 2", "format"},
-                             {"NotADigest", "weights = \"", "weights = \"x", "weights"},
-                             {"NotToml", "seed = 7", "seed = = 7", ""}}),
-                         [](const auto& row) { return row.param.name; });
+INSTANTIATE_TEST_SUITE_P(
+    Table, ParsePlanRefuses,
+    testing::ValuesIn(std::vector<BadPlan>{
+        {"UnknownKey", "steps = 2", "steps = 2\nstpes = 3", "stpes"},
+        {"MissingKey", "steps = 2\n", "", "steps"},
+        {"WrongType", "steps = 2", "steps = \"two\"", "steps"},
+        {"OutOfRange", "dropout = 0.2", "dropout = 1.5", "dropout"},
+        {"NotANumber", "learning_rate = 0.01", "learning_rate = nan", "learning_rate"},
+        {"ForeignNormalisation", "group_ws", "batch_frozen", "does not go with small_cnn"},
+        {"UnknownRule", "rule = \"mean\"", "rule = \"median\"", "rule"},
+        {"UnknownPolicy", "policy = \"federated\"", "policy = \"posted\"", "policy"},
+        {"UnknownStrategy", "name = \"uacl\"", "name = \"luck\"", "strategy.name"},
+        {"UaclWithoutRehearsal", "policy = \"federated\"", "policy = \"none\"", "the strategy rehearses"},
+        {"FineTuningThatRehearses", "name = \"uacl\"\ngamma = 1.0", "name = \"finetuning\"", "keeps no exemplars"},
+        {"NoDistillation", "gamma = 1.0", "gamma = 0.0", "gamma"},
+        {"PassesForReplay", "name = \"uacl\"\ngamma = 1.0", "name = \"replay\"", "passes"},
+        {"NoRoom", "exemplars = 4\n", "", "exemplars"},
+        {"TwoRooms", "exemplars = 4", "exemplars = 4\nbudget = 100", "not both"},
+        {"BudgetTooSmall", "exemplars = 4", "budget = 7", "fewer than 2 pictures"},
+        {"ClassThatNoTaskBrings", "rounds = 2\n[[task]]\nsite = \"second\"\nrounds = 2",
+         "rounds = 2\nclasses = [\"basophil\"]", "monocyte, which no task brings"},
+        {"ClassesOutOfOrder", "rounds = 2", "rounds = 2\nclasses = [\"monocyte\"]", "monocyte before basophil"},
+        {"UnknownClass", "rounds = 2", "rounds = 2\nclasses = [\"blast\"]", "names blast"},
+        {"ClassTwiceInATask", "rounds = 2", "rounds = 2\nclasses = [\"basophil\", \"basophil\"]", "twice"},
+        {"ObserverThatLearns", "seed = 7", "seed = 7\nobservers = [\"first\"]", "scores anyway"},
+        {"Lite0WithoutItsNorm", "small_cnn", "efficientnet_lite0", "use batch_frozen"},
+        {"OneExemplar", "exemplars = 4", "exemplars = 1", "exemplars"},
+        {"ClassTwiceAtAHospital", "site = \"second\"", "site = \"first\"", "brings basophil to first a second time"},
+        {"ClassTwice", "\"monocyte\"]", "\"basophil\"]", "twice"},
+        {"PathAsSite", "site = \"second\"", "site = \"../second\"", "site"},
+        {"EarlierFormat", "format = 2", "format = 1", "format"},
+        {"LaterFormat", "format = 2", "format = 3", "format"},
+        {"NotADigest", "weights = \"", "weights = \"x", "weights"},
+        {"NotToml", "seed = 7", "seed = = 7", ""}}),
+    [](const auto& row) { return row.param.name; });
 
-TEST(ParsePlan, WithoutRehearsalDistillationIsRefused) {
-  const std::string text = testing_support::SmallPlanText(Sha256Of("weights"), "none");
-  EXPECT_NO_THROW((void)ParsePlan(text, "plan.toml"));
-  EXPECT_ERROR(ErrorCode::kInvalidInput, "must be 0 without rehearsal",
-               (void)ParsePlan(With(text, "gamma = 0.0", "gamma = 1.0"), "plan.toml"));
+TEST(ParsePlan, ATaskMaySayWhatThePlanSaysOtherwise) {
+  const Plan plan = ParsePlan(
+      With(Good(), "rounds = 2", "rounds = 3\nsteps = 9\nbatch = 7\nlearning_rate = 0.5\ngamma = 0.25"), "plan.toml");
+  EXPECT_EQ(plan.tasks[0].rounds, 3u);
+  EXPECT_EQ(plan.tasks[0].training.steps, 9u);
+  EXPECT_EQ(plan.tasks[0].training.batch, 7u);
+  EXPECT_EQ(plan.tasks[0].training.learning_rate, 0.5);
+  EXPECT_EQ(plan.tasks[0].training.momentum, 0.9);
+  EXPECT_EQ(plan.tasks[0].gamma, 0.25);
+  EXPECT_EQ(plan.tasks[1].training.steps, 2u);
+  EXPECT_EQ(plan.tasks[1].gamma, 1.0);
+}
+
+TEST(ParsePlan, MixesHospitalsAndClasses) {
+  const Plan plan = ParsePlan(testing_support::SmallPlanText(Sha256Of("weights"), "federated",
+                                                             testing_support::kMixedTasks, "observers = [\"watcher\"]"),
+                              "plan.toml");
+  EXPECT_EQ(plan.Sites(), (std::vector<std::string>{"first", "second", "watcher"}));
+  EXPECT_EQ(plan.Participants(1), (std::vector<std::string>{"first"}));
+  EXPECT_EQ(plan.Participants(3), (std::vector<std::string>{"second", "first"}));
+  EXPECT_EQ(plan.KnownClasses(0), 1u);
+  EXPECT_EQ(plan.KnownClasses(3), 2u);
+  EXPECT_EQ(plan.PoolsOf("second"), (std::vector<ClassSet>{{0}, {1}}));
+  EXPECT_EQ(plan.PoolsOf("watcher"), (std::vector<ClassSet>{{0, 1}}));
+  std::string columns;
+  for (const Column& column : plan.Columns()) columns += column.title + "/" + std::to_string(column.pool) + " ";
+  EXPECT_EQ(columns, "first 1/0 first 2/1 second 1/0 second 2/1 watcher/0 ");
+}
+
+TEST(ParsePlan, ABudgetIsSharedByAllListsSoFar) {
+  // Published-systems 2.3: K = 1000 over 13, 26 and 36 lists gives 76, 38 and 27; here 100 over 2, 4 and 6.
+  std::string tasks;
+  for (const char* site : {"first", "second", "third"})
+    tasks += "[[task]]\nsite = \"" + std::string(site) + "\"\nrounds = 1\n";
+  const Plan plan = ParsePlan(
+      With(testing_support::SmallPlanText(Sha256Of("weights"), "local", tasks), "exemplars = 4", "budget = 100"),
+      "plan.toml");
+  EXPECT_EQ(plan.ExemplarsPerList(1), 50u);
+  EXPECT_EQ(plan.ExemplarsPerList(2), 25u);
+  EXPECT_EQ(plan.ExemplarsPerList(3), 16u);
 }
 
 TEST(ParsePlan, TheShippedPlansAreGood) {

@@ -125,7 +125,7 @@ TEST_F(Enrolment, ALabMayAskOnlyAboutItsOwnKey) {
 }
 
 TEST_F(Enrolment, APlanThatDoesNotParseIsNeverSigned) {
-  WriteFileAtomically(files_, scratch_ / "plan.toml", "format = 1\nname = \"x\"\nunknown = 1\n");
+  WriteFileAtomically(files_, scratch_ / "plan.toml", "format = 2\nname = \"x\"\nunknown = 1\n");
   const auto operator_key = Ed25519KeyPair::Load(files_, scratch_ / "operator.pem");
   EXPECT_THROW(SubmitPlan(files_, *consortium_, operator_key, scratch_ / "plan.toml"), Error);
   EXPECT_TRUE(ReadInbox(files_, *consortium_).empty());

@@ -18,7 +18,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     for (std::size_t task = 0; task < plan.tasks.size(); ++task) {
       if (!hemafed::IsPlainName(plan.tasks[task].site)) std::abort();
       if (plan.tasks[task].rounds < 1 || plan.tasks[task].rounds > hemafed::kMaxRounds) std::abort();
+      if (plan.tasks[task].classes.empty() || plan.tasks[task].classes.back() >= plan.classes.size()) std::abort();
+      if (plan.KeepsExemplars() && plan.ExemplarsPerList(task + 1) < 2) std::abort();
       if (plan.Participants(task).empty() || plan.Participants(task).front() != plan.tasks[task].site) std::abort();
+    }
+    if (plan.Columns().size() != plan.tasks.size() + plan.observers.size()) std::abort();
+    for (const hemafed::Column& column : plan.Columns()) {
+      if (column.pool >= plan.PoolsOf(column.site).size()) std::abort();
     }
   } catch (const hemafed::Error& error) {
     if (error.code() != hemafed::ErrorCode::kInvalidInput) std::abort();

@@ -1,7 +1,7 @@
 // tests/scenarios/federation_harness.h
 // SPDX-License-Identifier: Apache-2.0
 //
-// A whole federation in one thread (studies/local_federation/local_federation.h) of two sites with toy trainers. Any of
+// A whole federation in one thread (studies/local_federation/local_federation.h) with toy trainers. Any of
 // them can be killed at any message and made anew from its folder; the order in which waiting messages are delivered
 // follows from a seed. Time moves only when told.
 #pragma once
@@ -43,6 +43,8 @@ class FederationHarness {
     std::uint64_t order_seed = 1;             // In which order waiting messages are delivered.
     FileSystem* coordinator_files = nullptr;  // Null: the machine's.
     std::string policy = "federated";
+    std::string tasks = kSmallTasks;
+    std::string top = {};  // More lines of the plan, in front of its tables.
   };
 
   FederationHarness(Path root, Options options)
@@ -65,12 +67,14 @@ class FederationHarness {
     const Digest digest = WriteToyWeights(coordinator_files_, weights);
     federation_.AdoptWeights(weights, digest);
     federation_.StartCoordinator();
-    for (const std::string site : {"first", "second"}) {
+    const std::string plan = SmallPlanText(digest, options.policy, options.tasks, options.top);
+    const std::vector<std::string> sites = ParsePlan(plan, "plan").Sites();
+    for (const std::string& site : sites) {
       federation_.Enrol(site);
       trainers_[site] = std::make_unique<ToyTrainer>(files_, federation_.FolderOf(site).Jobs(), site);
     }
-    federation_.SubmitPlan(SmallPlanText(digest, options.policy));
-    for (const std::string site : {"first", "second"}) federation_.StartSite(site);
+    federation_.SubmitPlan(plan);
+    for (const std::string& site : sites) federation_.StartSite(site);
   }
 
   [[nodiscard]] coordinator::Service& service() { return federation_.service(); }

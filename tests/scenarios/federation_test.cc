@@ -6,6 +6,8 @@
 #include <filesystem>
 
 #include "auditor/audit.h"
+#include "codec/head_growth.h"
+#include "common/safetensors.h"
 #include "tests/expect_error.h"
 #include "tests/scenarios/federation_harness.h"
 #include "tests/scratch.h"
@@ -53,6 +55,37 @@ TEST(Federation, RunsAPlanToItsEndAndTheAuditorReplaysIt) {
     EXPECT_EQ(Sha256Of(ReadFile(RealFileSystem(), scratch / site / "agent" / "model.safetensors", 1 << 20)),
               audit.model);
   }
+}
+
+TEST(Federation, ClassesAndHospitalsMayBeMixedAndTheAuditorGrowsTheSameHeads) {
+  const Scratch scratch;
+  FederationHarness harness(scratch.path(),
+                            {.tasks = testing_support::kMixedTasks, .top = "observers = [\"watcher\"]"});
+  ASSERT_TRUE(harness.Run());
+  const FederationState& state = harness.service().state();
+  const SafetensorsReader model = SafetensorsReader::Open(RealFileSystem(), scratch / "first/agent/model.safetensors");
+  EXPECT_EQ(model.Require(kHeadBias).shape, (std::vector<std::int64_t>{2}));
+  EXPECT_EQ(state.matrix().rows(), 4u);
+  EXPECT_EQ(state.matrix().columns(), 5u) << "four tasks and one hospital that only scores";
+  const auditor::AuditResult audit = Replay(harness, scratch / "consortium");
+  EXPECT_FALSE(audit.finding.has_value()) << audit.finding->message;
+  EXPECT_EQ(audit.aggregates, 6u);
+  EXPECT_EQ(audit.columns, (std::vector<std::string>{"first 1", "first 2", "second 1", "second 2", "watcher"}));
+}
+
+TEST(Federation, UnderLocalRehearsalOnlyTheActiveSiteTrains) {
+  const Scratch scratch;
+  FederationHarness harness(scratch.path(), {.policy = "local"});
+  ASSERT_TRUE(harness.Run());
+  std::vector<std::string> trained;
+  harness.service().log().ForEach(0, [&](std::uint64_t, std::string_view text) {
+    const Entry entry = ParseEntry(text);
+    if (const auto* closed = std::get_if<RoundClosedEntry>(&entry.body)) {
+      for (const auto& [site, weight] : closed->weights) trained.push_back(site);
+    }
+  });
+  EXPECT_EQ(trained, (std::vector<std::string>{"first", "first", "second", "second"}));
+  EXPECT_FALSE(Replay(harness, scratch / "consortium").finding.has_value());
 }
 
 TEST(Federation, FreshKeysAndAnyOrderOfAnswersGiveTheSameDigests) {

@@ -49,17 +49,27 @@ class ToyTrainer {
     files_.CreateFolders(work);
     JobReport report{.job = Sha256Of(text), .body = {}};
     const ClassCounts counts(plan.classes.size(), std::nullopt);
-    const std::uint64_t pictures = job.rehearsing ? 8 : 50 + site_.size();
+    const std::uint64_t pictures = job.rehearsing ? Kept(plan, job.task) : 50 + site_.size();
     switch (job.kind) {
       case JobKind::kCommit: report.body = CommitmentReport{.pictures = pictures, .classes = counts}.ToJson(); break;
       case JobKind::kSelect:
-        report.body = ExemplarReport{.kept = 8, .classes = counts, .list = Sha256Of(site_)}.ToJson();
+        report.body =
+            ExemplarReport{.kept = Kept(plan, job.task + 1), .classes = counts, .list = Sha256Of(site_)}.ToJson();
         break;
       case JobKind::kEvaluate: report.body = Score(job, plan).ToJson(); break;
       case JobKind::kTrain: report.body = Learn(job, plan, pictures, counts, work).ToJson(); break;
     }
     WriteFileAtomically(files_, work / std::string(kReportFileName), report.ToText());
     files_.Rename(work, jobs_.DoneFolder(job.Name()));
+  }
+
+  // Every list is full.
+  std::uint64_t Kept(const Plan& plan, std::size_t tasks_done) const {
+    std::uint64_t lists = 0;
+    for (std::size_t task = 0; task < tasks_done; ++task) {
+      if (plan.tasks[task].site == site_) lists += plan.tasks[task].classes.size();
+    }
+    return lists * plan.ExemplarsPerList(tasks_done);
   }
 
   UpdateReport Learn(const Job& job, const Plan& plan, std::uint64_t pictures, const ClassCounts& counts,
@@ -79,7 +89,7 @@ class ToyTrainer {
     report.teacher = job.teacher;
     report.pictures = pictures;
     report.classes = counts;
-    report.steps = plan.training.steps;
+    report.steps = plan.tasks.at(job.task).training.steps;
     return report;
   }
 
@@ -91,7 +101,7 @@ class ToyTrainer {
       matrix.Add(truth, truth, right);
       matrix.Add(truth, (truth + 1) % plan.classes.size(), 30 - right);
     }
-    return EvaluationReport::Of(matrix, plan.min_pictures);
+    return EvaluationReport::Of(matrix, plan.min_pictures, plan.PoolsOf(site_));
   }
 
   FileSystem& files_;

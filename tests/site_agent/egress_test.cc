@@ -49,8 +49,9 @@ TEST(EgressContract, WithholdsStatisticsOfFewPictures) {
   matrix.Add(0, 0, 20);
   matrix.Add(1, 1, 9);
   EXPECT_ERROR(ErrorCode::kRefused, "fewer than min_pictures",
-               (void)contract.Permit(JobOf(JobKind::kEvaluate), EvaluationReport::Of(matrix, 1).ToJson()));
-  EXPECT_NO_THROW((void)contract.Permit(JobOf(JobKind::kEvaluate), EvaluationReport::Of(matrix, 10).ToJson()));
+               (void)contract.Permit(JobOf(JobKind::kEvaluate), EvaluationReport::Of(matrix, 1, {{0, 1}}).ToJson()));
+  EXPECT_NO_THROW(
+      (void)contract.Permit(JobOf(JobKind::kEvaluate), EvaluationReport::Of(matrix, 10, {{0, 1}}).ToJson()));
 }
 
 TEST(EgressContract, AnUpdateHasTheBaseModelsTensorsAndNoMoreBytesThanTheyTake) {

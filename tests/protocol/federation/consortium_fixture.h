@@ -35,12 +35,41 @@ inline Lab MakeLab(const std::string& slot, std::uint8_t number) {
 }
 
 // Two hospitals, `first` then `second`, with two rounds each; two classes.
-inline std::string SmallPlanText(const Digest& weights, const std::string& policy = "federated") {
-  const bool rehearses = policy == "federated";
-  return R"(format = 1
+inline constexpr const char* kSmallTasks = R"([[task]]
+site = "first"
+rounds = 2
+[[task]]
+site = "second"
+rounds = 2
+)";
+// The same hospitals, each with one class after the other, and one that only scores.
+inline constexpr const char* kMixedTasks = R"([[task]]
+site = "first"
+classes = ["basophil"]
+rounds = 2
+[[task]]
+site = "first"
+classes = ["monocyte"]
+rounds = 1
+[[task]]
+site = "second"
+classes = ["basophil"]
+rounds = 1
+[[task]]
+site = "second"
+classes = ["monocyte"]
+rounds = 2
+)";
+
+inline std::string SmallPlanText(const Digest& weights, const std::string& policy = "federated",
+                                 const std::string& tasks = kSmallTasks, const std::string& top = "") {
+  const bool rehearses = policy != "none";
+  return R"(format = 2
 name = "test"
 seed = 7
 classes = ["basophil", "monocyte"]
+)" + top +
+         R"(
 [model]
 architecture = "small_cnn"
 normalisation = "group_ws"
@@ -70,29 +99,24 @@ hue = 0.02
 zoom = 0.0
 shift = 0.0
 blur = 0.0
-[rehearsal]
-policy = ")" +
-         policy + "\"\n" +
-         (rehearses ? "gamma = 1.0\nexemplars = 4\npasses = 10\nherding = \"normalised\"\n" : "gamma = 0.0\n") +
+[strategy]
+)" + (rehearses ? "name = \"uacl\"\ngamma = 1.0\n" : "name = \"finetuning\"\n") +
+         "[rehearsal]\npolicy = \"" + policy + "\"\n" +
+         (rehearses ? "exemplars = 4\npasses = 10\nherding = \"normalised\"\n" : "") +
          R"([aggregation]
 rule = "mean"
 norm_bound = 100.0
 max_share = 0.5
 [privacy]
 min_pictures = 10
-[[task]]
-site = "first"
-rounds = 2
-[[task]]
-site = "second"
-rounds = 2
-)";
+)" + tasks;
 }
 
 struct ConsortiumFixture {
   Ed25519KeyPair operator_key = KeyNumber(1);
   Ed25519KeyPair log_key = KeyNumber(2);
-  std::map<std::string, Lab> labs{{"first", MakeLab("first", 11)}, {"second", MakeLab("second", 12)}};
+  std::map<std::string, Lab> labs{
+      {"first", MakeLab("first", 11)}, {"second", MakeLab("second", 12)}, {"watcher", MakeLab("watcher", 13)}};
   Digest weights = Sha256Of("weights");
   std::string plan_text = SmallPlanText(weights);
   Digest plan = Sha256Of(plan_text);
@@ -136,19 +160,29 @@ struct ConsortiumFixture {
     report.layout = Sha256Of("layout");
     report.file = Sha256Of("file of " + site);
     report.file_bytes = 100;
-    report.teacher = state.plan().rehearsal.gamma > 0 ? state.teacher() : std::nullopt;
+    report.teacher = state.TrainingTeacher();
     report.gamma_millionths = 1'000'000;
     report.pictures = state.commitments().at(site).pictures;
     report.classes = {20, std::nullopt};
-    report.steps = state.plan().training.steps;
+    report.steps = state.task_plan().training.steps;
     return report;
   }
-  static EvaluationReport Scores(std::uint64_t right, std::uint64_t wrong) {
+  // What a site with full lists holds after so many tasks.
+  static std::uint64_t Kept(const FederationState& state, const std::string& site, std::uint32_t tasks_done) {
+    std::uint64_t lists = 0;
+    for (std::uint32_t task = 0; task < tasks_done; ++task) {
+      const TaskPlan& plan = state.plan().tasks[task];
+      if (plan.site == site) lists += plan.classes.size();
+    }
+    return lists * state.plan().ExemplarsPerList(tasks_done);
+  }
+  static EvaluationReport Scores(std::uint64_t right, std::uint64_t wrong,
+                                 const std::vector<ClassSet>& pools = {{0, 1}}) {
     ConfusionMatrix matrix(2);
     matrix.Add(0, 0, right);
     matrix.Add(0, 1, wrong);
     matrix.Add(1, 1, 20);
-    return EvaluationReport::Of(matrix, 10);
+    return EvaluationReport::Of(matrix, 10, pools);
   }
 
   // What is due next, with plausible content: the coordinator's entry or the first missing statement.
@@ -157,7 +191,8 @@ struct ConsortiumFixture {
       case Phase::kNoPlan: return Plans();
       case Phase::kBetweenTasks: {
         if (state.task() == state.plan().tasks.size()) return state.ExpectedPlanClosed();
-        TaskOpenedEntry entry{.task = state.task(), .base = state.task() == 0 ? Sha256Of("grown") : state.model()};
+        TaskOpenedEntry entry{.task = state.task(),
+                              .base = state.HeadGrows() ? Sha256Of("grown " + state.model().Hex()) : state.model()};
         if (state.task() > 0) entry.teacher = state.model();
         entry.participants = state.plan().Participants(state.task());
         return entry;
@@ -165,7 +200,7 @@ struct ConsortiumFixture {
       case Phase::kCommitting:
         for (const std::string& site : state.participants()) {
           if (state.commitments().contains(site)) continue;
-          const std::uint64_t pictures = site == state.participants().front() ? 50 : 8;
+          const std::uint64_t pictures = site == state.participants().front() ? 50 : Kept(state, site, state.task());
           return Says(state, site, StatementKind::kCommitment,
                       CommitmentReport{.pictures = pictures, .classes = {30, std::nullopt}}.ToJson());
         }
@@ -191,24 +226,33 @@ struct ConsortiumFixture {
         break;
       case Phase::kEvaluating:
         if (state.exemplars_pending()) {
-          return Says(
-              state, state.participants().front(), StatementKind::kExemplars,
-              ExemplarReport{.kept = 8, .classes = {std::nullopt, std::nullopt}, .list = Sha256Of("list")}.ToJson());
+          return Says(state, state.participants().front(), StatementKind::kExemplars,
+                      ExemplarReport{.kept = Kept(state, state.participants().front(), state.task() + 1),
+                                     .classes = {std::nullopt, std::nullopt},
+                                     .list = Sha256Of("list")}
+                          .ToJson());
         }
         for (const std::string& site : state.plan().Sites()) {
           if (!state.evaluations().contains(site)) {
-            return Says(state, site, StatementKind::kEvaluation, Scores(15, 5).ToJson());
+            return Says(state, site, StatementKind::kEvaluation, Scores(15, 5, state.plan().PoolsOf(site)).ToJson());
           }
         }
-        return TaskClosedEntry{state.task(), state.model(), state.ExpectedColumn()};
+        return TaskClosedEntry{state.task(), state.model(), state.ExpectedRow()};
       case Phase::kClosed: break;
     }
     throw Error(ErrorCode::kInternal, "nothing is due");
   }
 
-  // Founding, both labs, plan.
+  void UsePlan(std::string text) {
+    plan_text = std::move(text);
+    plan = Sha256Of(plan_text);
+  }
+  // Founding, the plan's labs, plan.
   std::vector<Entry> Opening() const {
-    return {{1, Founding()}, {2, Joins("first")}, {3, Joins("second")}, {4, Plans()}};
+    std::vector<Entry> entries{{1, Founding()}};
+    for (const std::string& site : ParsePlan(plan_text, "plan").Sites()) entries.push_back({2, Joins(site)});
+    entries.push_back({4, Plans()});
+    return entries;
   }
   // Applies the opening, then what is due until the state is in `phase` of `task` (or closed).
   FederationState StateIn(Phase phase, std::uint32_t task = 0) const {

@@ -43,12 +43,60 @@ TEST(FederationState, RehearsingSitesTakePartFromTheSecondTaskOn) {
 
 TEST(FederationState, SequentialPlansHaveNeitherTeacherNorExemplars) {
   ConsortiumFixture fixture;
-  fixture.plan_text = testing_support::SmallPlanText(fixture.weights, "none");
-  fixture.plan = Sha256Of(fixture.plan_text);
+  fixture.UsePlan(testing_support::SmallPlanText(fixture.weights, "none"));
   const FederationState state = fixture.StateIn(Phase::kRoundOpen, 1);
   EXPECT_EQ(state.participants(), (std::vector<std::string>{"second"}));
   EXPECT_FALSE(AssignmentFor(state, "second").job->teacher.has_value());
   EXPECT_FALSE(fixture.StateIn(Phase::kEvaluating, 0).exemplars_pending());
+}
+
+TEST(FederationState, TheHeadGrowsWhenATaskBringsAClassAndOnlyThen) {
+  ConsortiumFixture fixture;
+  fixture.UsePlan(testing_support::SmallPlanText(fixture.weights, "federated", testing_support::kMixedTasks));
+  for (const auto& [task, grows] : {std::pair{0u, true}, {1u, true}, {2u, false}, {3u, false}}) {
+    FederationState state = fixture.StateIn(Phase::kBetweenTasks, task);
+    EXPECT_EQ(state.HeadGrows(), grows) << task;
+    auto opened = std::get<TaskOpenedEntry>(fixture.Next(state));
+    opened.base = Sha256Of("any other model");
+    if (grows) {
+      EXPECT_NO_THROW(state.Check({9, opened})) << "whether it is the grown one is the replay's question";
+    } else {
+      EXPECT_ERROR(ErrorCode::kRefused, "not the model after the task before", state.Check({9, opened}));
+    }
+  }
+}
+
+TEST(FederationState, ASiteReportsOnTheClassesOfItsColumnsAlone) {
+  ConsortiumFixture fixture;
+  fixture.UsePlan(testing_support::SmallPlanText(fixture.weights, "federated",
+                                                 "[[task]]\nsite = \"first\"\nclasses = [\"basophil\"]\nrounds = 1\n"
+                                                 "[[task]]\nsite = \"second\"\nrounds = 1\n",
+                                                 "observers = [\"watcher\"]"));
+  FederationState state = fixture.StateIn(Phase::kEvaluating, 0);
+  const auto says = [&](const std::string& site, const std::vector<ClassSet>& pools) {
+    state.Check(
+        {9, fixture.Says(state, site, StatementKind::kEvaluation, ConsortiumFixture::Scores(15, 5, pools).ToJson())});
+  };
+  EXPECT_NO_THROW(says("watcher", {{0, 1}}));
+  EXPECT_NO_THROW(says("first", {{0}}));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "does not test at this site", says("first", {{0, 1}}));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "each of the site's 1 columns", says("first", {{0}, {1}}));
+}
+
+TEST(FederationState, UnderABudgetEarlierListsMayShrinkButNotGrow) {
+  ConsortiumFixture fixture;
+  std::string text = testing_support::SmallPlanText(fixture.weights);
+  text.replace(text.find("exemplars = 4"), 13, "budget = 12");
+  fixture.UsePlan(text);
+  FederationState state = fixture.StateIn(Phase::kCommitting, 1);  // 12 / 2 lists: 6 of each class, 12 in all.
+  const auto commits = [&](std::uint64_t pictures) {
+    state.Check(
+        {9, fixture.Says(state, "first", StatementKind::kCommitment,
+                         CommitmentReport{.pictures = pictures, .classes = {std::nullopt, std::nullopt}}.ToJson())});
+  };
+  EXPECT_NO_THROW(commits(12));
+  EXPECT_NO_THROW(commits(11));
+  EXPECT_ERROR(ErrorCode::kRefused, "not the one reported", commits(13));
 }
 
 TEST(FederationState, EveryEntryOutOfItsPhaseIsRefusedAndChangesNothing) {

@@ -160,6 +160,51 @@ TEST_F(FederationStudy, DiscardedUpdatesLeaveALogThatVerifiesAndTheModelsOfTasks
   EXPECT_EQ(Summary().at("federated").at("federated").at(0).at("audit"), "ok");
 }
 
+TEST_F(FederationStudy, TasksOfClassesHaveColumnsOfTheirOwn) {
+  std::string plan = SimulatedPlan(7);
+  plan = plan.substr(0, plan.find("[[task]]"));
+  plan.replace(plan.find("seed = 7"), 8, "seed = 7\nobservers = [\"acevedo-20\"]");
+  plan += R"(
+[[task]]
+site = "matek-19"
+rounds = 1
+classes = ["basophil", "eosinophil", "lymphocyte_typical"]
+[[task]]
+site = "int-20"
+rounds = 1
+steps = 3
+[[task]]
+site = "matek-19"
+rounds = 1
+classes = ["monocyte", "neutrophil"]
+)";
+  WriteFileAtomically(RealFileSystem(), scratch_ / "mixed.toml", plan);
+  std::string sites = Sites();
+  WriteFileAtomically(RealFileSystem(), scratch_ / "sites.toml", sites.substr(0, sites.find("scored")));
+  options_.plans = {scratch_ / "mixed.toml"};
+  options_.seeds = {3};
+  ASSERT_EQ(RunFederationStudy(options_), 0);
+  const json experiments = json::parse(Read(scratch_ / "out" / "summary.json")).at("experiments");
+  ASSERT_EQ(experiments.size(), 1u);
+  const json& mixed = *experiments.begin();
+  const json titles = mixed.at("columns");
+  ASSERT_EQ(titles.size(), 4u) << titles;
+  EXPECT_EQ(titles[3], "acevedo-20");
+  const json& run = mixed.at("federated").at("mixed").at(0);
+  EXPECT_EQ(run.at("audit"), "ok");
+  const json& answers = mixed.at("methods").at("mixed").at("runs").at(0);
+  for (std::size_t t = 0; t < 3; ++t) {
+    for (std::size_t j = 0; j < 4; ++j) {
+      EXPECT_NEAR(answers.at("matrix").at(t).at(j).get<double>(), run.at("matrix").at(t).at(j).get<double>(), 1e-6)
+          << "task " << t << ", column " << j;
+    }
+  }
+  // Of the five classes of ten pictures, six pictures and four.
+  const auto matrix = learning::ParseCsv(Read(scratch_ / "out/matrix.csv"), "matrix.csv");
+  EXPECT_EQ(matrix.rows.at(0).fields.at(6), "6");
+  EXPECT_EQ(matrix.rows.at(2).fields.at(6), "4");
+}
+
 TEST_F(FederationStudy, OtherPicturesInTheSameOutputAreRefused) {
   options_.plans = {scratch_ / "federated.toml"};
   options_.seeds = {3};

@@ -42,7 +42,7 @@ inline SimulationWorld& World() {
 
 // Three hospitals, two rounds each, of two steps.
 inline std::string SimulatedPlan(std::uint64_t seed, bool rehearses = true, const std::string& name = "small") {
-  std::string text = "format = 1\nname = \"" + name + "\"\nseed = " + std::to_string(seed) + R"(
+  std::string text = "format = 2\nname = \"" + name + "\"\nseed = " + std::to_string(seed) + R"(
 classes = ["basophil", "eosinophil", "lymphocyte_typical", "monocyte", "neutrophil"]
 [model]
 architecture = "small_cnn"
@@ -73,10 +73,12 @@ hue = 0.01
 zoom = 0.0
 shift = 0.0
 blur = 0.0
-[rehearsal]
 )";
-  text += rehearses ? "policy = \"federated\"\ngamma = 0.25\nexemplars = 4\npasses = 3\nherding = \"normalised\"\n"
-                    : "policy = \"none\"\ngamma = 0.0\n";
+  text +=
+      rehearses
+          ? "[strategy]\nname = \"uacl\"\ngamma = 0.25\n[rehearsal]\npolicy = \"federated\"\nexemplars = 4\npasses = "
+            "3\nherding = \"normalised\"\n"
+          : "[strategy]\nname = \"finetuning\"\n[rehearsal]\npolicy = \"none\"\n";
   text += R"([aggregation]
 rule = "mean"
 norm_bound = 50.0
