@@ -50,6 +50,15 @@ std::vector<std::string> TaskNames(const Comparison& results) {
   return names;
 }
 
+std::string SeedsNote(const Comparison& results) {
+  for (const MethodResults& method : results.methods) {
+    if (method.results.size() != results.methods.front().results.size()) {
+      return "Mean ± sample standard deviation over each method's seeds; one seed has no spread.";
+    }
+  }
+  return SeedsNote(results.methods.front());
+}
+
 // One line a method of a figure for each task: its mean over seeds and their spread.
 template <class Get>
 LineChart ByTask(const Comparison& results, std::string title, std::string y_title, const Get& get) {
@@ -162,7 +171,7 @@ Table ResultsTable(const Comparison& results) {
     table.rows.push_back(std::move(row));
   }
   table.notes = {
-      SeedsNote(results.methods.front()),
+      SeedsNote(results),
       "Accuracy after the last task, on each test set and averaged over the tasks' test sets (unseen ones do "
       "not count). Forgetting: De Lange et al., TPAMI 2022; first-task drop: mean per step. F1 and AUC are "
       "over all tasks' test pictures together; calibration error only where scores are probabilities. "
@@ -259,15 +268,21 @@ BarChart ForgettingChart(const Comparison& results) {
   chart.y_title = "accuracy lost";
   BarSeries de_lange{.name = "De Lange", .values = {}, .spread = {}};
   BarSeries drop{.name = "first-task drop per step", .values = {}, .spread = {}};
+  bool several_seeds = false;  // Of any method; one with a single seed then has no visible spread.
   for (const MethodResults& method : results.methods) {
     const auto figures = FiguresOf(method, results.classes.size());
     chart.groups.push_back(method.name);
-    const auto add = [](BarSeries& series, const OverRuns& over) {
+    const auto add = [&](BarSeries& series, const OverRuns& over) {
       series.values.emplace_back(over.mean);
-      if (over.runs > 1) series.spread.push_back(over.deviation);
+      series.spread.push_back(over.deviation);
+      several_seeds = several_seeds || over.runs > 1;
     };
     add(de_lange, Over(figures, &RunFigures::de_lange));
     add(drop, Describe(figures, [](const RunFigures& run) { return run.first_task_drop.mean; }));
+  }
+  if (!several_seeds) {
+    de_lange.spread.clear();
+    drop.spread.clear();
   }
   chart.series = {std::move(de_lange), std::move(drop)};
   return chart;

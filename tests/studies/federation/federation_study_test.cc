@@ -239,7 +239,6 @@ TEST_F(FederationStudy, CentralMethodsStandBesideOnTheSamePictures) {
   central.command_line = {"test"};
   ASSERT_EQ(RunUaclStudy(central), 0);
   options_.plans = {scratch_ / "federated.toml"};
-  options_.seeds = {3};
   options_.beside = {scratch_ / "central"};
   ASSERT_EQ(RunFederationStudy(options_), 0);
   const json theirs = json::parse(Read(scratch_ / "central/summary.json")).at("experiments").at("two").at("methods");
