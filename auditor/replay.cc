@@ -9,6 +9,7 @@
 #include "codec/update.h"
 #include "common/error.h"
 #include "common/safetensors.h"
+#include "protocol/federation/round_merge.h"
 #include "protocol/objects/digest_of_file.h"
 #include "protocol/objects/object_store.h"
 
@@ -18,6 +19,8 @@ namespace {
 
 constexpr const char* kCurrent = "current.safetensors";
 constexpr const char* kNext = "next.safetensors";
+constexpr const char* kStep = "step.raw";
+constexpr const char* kNextStep = "next_step.raw";
 
 // Sum of q^2 of an update in canonical form.
 UInt128 SquaredNormOf(const ReadableFile& raw) {
@@ -43,7 +46,7 @@ Replay::Replay(FileSystem& files, Path scratch, ObjectPath object)
 
 Replay::~Replay() {
   try {
-    for (const char* name : {kCurrent, kNext}) files_.Remove(scratch_ / name);
+    for (const char* name : {kCurrent, kNext, kStep, kNextStep}) files_.Remove(scratch_ / name);
   } catch (const Error&) {
     // Left for whoever empties the scratch folder.
   }
@@ -87,6 +90,11 @@ void Replay::CheckUpdate(const FederationState& state, const StatementEntry& ent
   if (layout.Hash() != report.layout) {
     throw Error(ErrorCode::kRefused, "update of " + entry.site + ": its tensors are not those of the base model");
   }
+  if (report.probe) {
+    if (const auto why = WhyImplausible(*report.probe, layout, state.OldClasses(), state.round() == 0)) {
+      throw Error(ErrorCode::kRefused, "update of " + entry.site + ": " + *why + ", yet it was taken");
+    }
+  }
   const auto raw = files_.OpenForRead(object_(report.values));
   if (!WithinNormBound(SquaredNormOf(*raw), state.plan().aggregation.norm_bound)) {
     throw Error(ErrorCode::kRefused, "update of " + entry.site + ": over the plan's norm bound, yet it was taken");
@@ -96,16 +104,15 @@ void Replay::CheckUpdate(const FederationState& state, const StatementEntry& ent
 void Replay::CheckRoundClosed(const FederationState& state, const RoundClosedEntry& entry) {
   const Path current = scratch_ / kCurrent;
   const UpdateLayout layout = LayoutOfModel(SafetensorsReader::Open(files_, current));
-  std::vector<WeightedUpdate> updates;
-  for (const auto& [site, weight] : entry.weights) {
-    const auto update = state.updates().find(site);
-    if (update == state.updates().end())
-      throw Error(ErrorCode::kRefused, "a weight is given to " + site + ", which sent no update");
-    updates.push_back({.file = object_(update->second.values), .weight = weight});
-  }
-  const AggregateResult result = Aggregate(files_, current, layout, WeightedMean(updates), scratch_ / kNext);
+  const bool keeps_step = state.plan().aggregation.server_momentum > 0;
+  std::optional<Path> previous_step, step_file;
+  if (keeps_step && state.last_step()) previous_step = scratch_ / kStep;
+  if (keeps_step) step_file = scratch_ / kNextStep;
+  const AggregateResult result =
+      Aggregate(files_, current, layout, MergeOfRound(state, object_, previous_step), scratch_ / kNext, step_file);
+  if (step_file) files_.Rename(*step_file, scratch_ / kStep);
   if (result.step != entry.step) {
-    throw Error(ErrorCode::kRefused, "the updates' weighted mean has the digest " + result.step.Hex() +
+    throw Error(ErrorCode::kRefused, "the updates merged by the plan's rule give the step " + result.step.Hex() +
                                          ", the log says " + entry.step.Hex());
   }
   if (result.model != entry.model) {

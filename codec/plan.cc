@@ -6,6 +6,8 @@
 #include <numeric>
 #include <set>
 
+#include "codec/exact.h"
+#include "codec/merge.h"
 #include "common/settings.h"
 
 namespace hemafed {
@@ -23,6 +25,11 @@ constexpr std::int64_t kMaxExemplars = 10'000;
 constexpr std::int64_t kMaxBudget = 100'000;  // Of all hospitals; the vault's own limit (exemplar_store.h).
 constexpr double kMinRate = 1e-8, kMaxRate = 10;
 constexpr double kMinGamma = 1e-6, kMaxGamma = 1000;  // Steps of a millionth: what reports can say.
+
+// Above it a step echoes for more than a hundred rounds.
+constexpr double kMaxServerMomentum = 0.99;
+constexpr std::int64_t kMaxProbe = 10'000;
+const std::vector<std::string_view> kRuleNames{"mean", "distillation", "median", "trimmed_mean"};
 
 constexpr TextRule kPlainNameRule{"1 to 48 of a-z, 0-9, '_' and '-', starting with a letter or digit", IsPlainName};
 
@@ -67,7 +74,10 @@ TrainingPlan ReadTraining(const Settings& table) {
 StrategyPlan ReadStrategy(const Settings& table) {
   StrategyPlan strategy;
   strategy.kind = static_cast<StrategyKind>(table.Choice("name", {"finetuning", "uacl", "replay"}));
-  if (strategy.kind == StrategyKind::kUacl) strategy.gamma = table.Number("gamma", kMinGamma, kMaxGamma);
+  if (strategy.kind == StrategyKind::kUacl) {
+    strategy.gamma = table.Number("gamma", kMinGamma, kMaxGamma);
+    strategy.probe = static_cast<std::uint32_t>(table.Integer("probe", 1, kMaxProbe));
+  }
   return strategy;
 }
 
@@ -95,12 +105,35 @@ RehearsalPlan ReadRehearsal(const Settings& table, StrategyKind strategy) {
   return rehearsal;
 }
 
-AggregationPlan ReadAggregation(const Settings& table) {
+AggregationRule ReadRule(const Settings& table, StrategyKind strategy, std::optional<std::size_t> fallback = {}) {
+  const auto rule = static_cast<AggregationRule>(table.Choice("rule", kRuleNames, fallback));
+  if (rule == AggregationRule::kDistillation && strategy != StrategyKind::kUacl) {
+    table.Fail("rule", "distillation needs a strategy that distils: uacl");
+  }
+  return rule;
+}
+
+AggregationPlan ReadAggregation(const Settings& table, StrategyKind strategy) {
   AggregationPlan aggregation;
-  aggregation.rule = std::vector<std::string>{"mean"}[table.Choice("rule", {"mean"})];
+  aggregation.rule = ReadRule(table, strategy);
+  if (aggregation.rule == AggregationRule::kTrimmedMean) {
+    aggregation.trim = static_cast<std::uint32_t>(table.Integer("trim", 1, kMaxSites / 2 - 1));
+  }
+  aggregation.server_momentum = static_cast<std::uint32_t>(
+      RoundHalfEven(table.Number("server_momentum", 0, kMaxServerMomentum, 0.0) * kMomentumOne));
   aggregation.norm_bound = table.Number("norm_bound", 1e-6, 1e6);
   aggregation.max_share = table.Number("max_share", 0.34, 1);
   return aggregation;
+}
+
+// A rule that the task's number of sites cannot support is refused here, not run degenerate.
+void CheckRule(const Settings& table, const Plan& plan, std::size_t task) {
+  const std::size_t rehearsing = plan.Participants(task).size() - 1;
+  if (rehearsing == 0) return;  // One update: there is nothing to merge.
+  if (const auto why = WhyRuleCannotRun(MergeRuleOf(plan.tasks[task].rule), plan.aggregation.trim, rehearsing)) {
+    table.Fail("rule",
+               "cannot run in task " + std::to_string(task + 1) + ": " + *why + "; give the task rule = \"mean\"");
+  }
 }
 
 // The task's classes as indices; all of them if it names none.
@@ -133,6 +166,10 @@ TaskPlan ReadTask(const Settings& table, const Plan& plan) {
   task.gamma = plan.strategy.gamma;
   if (plan.strategy.kind == StrategyKind::kUacl) {
     task.gamma = table.Number("gamma", kMinGamma, kMaxGamma, plan.strategy.gamma);
+  }
+  task.rule = ReadRule(table, plan.strategy.kind, static_cast<std::size_t>(plan.aggregation.rule));
+  if (task.rule == AggregationRule::kTrimmedMean && plan.aggregation.trim == 0) {
+    table.Fail("rule", "trimmed_mean needs it as the plan's rule, with trim; other tasks may say otherwise");
   }
   for (const TaskPlan& earlier : plan.tasks) {
     if (earlier.site != task.site) continue;
@@ -184,6 +221,20 @@ bool IsPlainName(std::string_view name) {
   const auto is_letter_or_digit = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
   return !name.empty() && name.size() <= kMaxNameBytes && is_letter_or_digit(name.front()) &&
          std::all_of(name.begin(), name.end(), [&](char c) { return is_letter_or_digit(c) || c == '_' || c == '-'; });
+}
+
+std::string_view AggregationRuleName(AggregationRule rule) noexcept {
+  return kRuleNames[static_cast<std::size_t>(rule)];
+}
+
+MergeRule MergeRuleOf(AggregationRule rule) noexcept {
+  switch (rule) {
+    case AggregationRule::kMean:
+    case AggregationRule::kDistillation: return MergeRule::kMean;
+    case AggregationRule::kMedian: return MergeRule::kMedian;
+    case AggregationRule::kTrimmedMean: return MergeRule::kTrimmedMean;
+  }
+  return MergeRule::kMean;
 }
 
 std::vector<std::string> Plan::Sites() const {
@@ -262,9 +313,12 @@ Plan ParsePlan(std::string_view toml, const std::string& where) {
   plan.strategy = ReadStrategy(settings.Table("strategy"));
   const Settings rehearsal = settings.Table("rehearsal");
   plan.rehearsal = ReadRehearsal(rehearsal, plan.strategy.kind);
-  plan.aggregation = ReadAggregation(settings.Table("aggregation"));
+  plan.aggregation = ReadAggregation(settings.Table("aggregation"), plan.strategy.kind);
   plan.min_pictures = static_cast<std::uint64_t>(settings.Table("privacy").Integer("min_pictures", 1, 10'000));
-  for (const Settings& table : settings.Tables("task", kMaxTasks)) plan.tasks.push_back(ReadTask(table, plan));
+  for (const Settings& table : settings.Tables("task", kMaxTasks)) {
+    plan.tasks.push_back(ReadTask(table, plan));
+    CheckRule(table, plan, plan.tasks.size() - 1);
+  }
   if (plan.KnownClasses(plan.tasks.size() - 1) < plan.classes.size()) {
     settings.Fail("classes", "lists " + plan.classes.back() + ", which no task brings");
   }

@@ -19,6 +19,7 @@
 namespace hemafed {
 
 class Settings;
+enum class MergeRule : std::uint8_t;  // codec/merge.h
 
 // Limits of a plan. Each bounds memory or log size somewhere else; far above what a consortium runs.
 inline constexpr std::size_t kMaxPlanBytes = 64 << 10;
@@ -79,7 +80,8 @@ struct AugmentationPlan {
 
 struct StrategyPlan {
   StrategyKind kind = StrategyKind::kFinetuning;
-  double gamma = 0;  // Weight of the distillation loss; 0: no teacher.
+  double gamma = 0;         // Weight of the distillation loss; 0: no teacher.
+  std::uint32_t probe = 0;  // Pictures on which each update's distillation is measured (codec/reports.h).
 };
 
 struct RehearsalPlan {
@@ -90,10 +92,23 @@ struct RehearsalPlan {
   bool normalised_herding = true;
 };
 
+// How updates are merged (codec/merge.h).
+enum class AggregationRule : std::uint8_t {
+  kMean,          // By pictures.
+  kDistillation,  // Tensor by tensor, by pictures times distillation sensitivity.
+  kMedian,        // Of the rehearsing sites.
+  kTrimmedMean,   // Of the rehearsing sites.
+};
+[[nodiscard]] std::string_view AggregationRuleName(AggregationRule rule) noexcept;
+// Rule `distillation` merges like the mean, with weights of its own.
+[[nodiscard]] MergeRule MergeRuleOf(AggregationRule rule) noexcept;
+
 struct AggregationPlan {
-  std::string rule;       // "mean".
-  double norm_bound = 0;  // Largest Euclidean norm of one update, in model units.
-  double max_share = 0;   // Largest weight of one site with three or more updaters.
+  AggregationRule rule = AggregationRule::kMean;
+  std::uint32_t trim = 0;             // Of trimmed_mean: lowest and highest votes left out, each.
+  std::uint32_t server_momentum = 0;  // In 2^-15; 0: none.
+  double norm_bound = 0;              // Largest Euclidean norm of one update, in model units.
+  double max_share = 0;               // Largest weight of one site with three or more updaters.
 };
 
 // Indices of Plan::classes, ascending.
@@ -102,9 +117,10 @@ using ClassSet = std::vector<std::uint32_t>;
 struct TaskPlan {
   std::string site;
   std::uint32_t rounds = 0;
-  ClassSet classes;       // Those whose pictures it trains on.
-  TrainingPlan training;  // The plan's, with what the task says otherwise.
-  double gamma = 0;       // Likewise.
+  ClassSet classes;                               // Those whose pictures it trains on.
+  TrainingPlan training;                          // The plan's, with what the task says otherwise.
+  double gamma = 0;                               // Likewise.
+  AggregationRule rule = AggregationRule::kMean;  // Likewise.
 };
 
 // A column of the accuracy matrix: test pictures of one hospital.

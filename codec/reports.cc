@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "codec/reports.h"
 
+#include <algorithm>
+
+#include "codec/exact.h"
+#include "codec/head_growth.h"
+#include "codec/merge_weights.h"
 #include "codec/plan.h"
+#include "codec/update.h"
 
 namespace hemafed {
 
@@ -15,6 +21,12 @@ constexpr std::uint64_t kMaxUpdateFileBytes = 2ull << 30;
 constexpr std::uint64_t kMaxLossMillionths = 1'000'000'000;
 constexpr std::uint64_t kMaxSteps = 1'000'000;
 constexpr std::uint64_t kMaxGammaMillionths = 1'000'000'000;
+// Tensors of one model, for the sensitivities of a report: ResNet-50 has 161 of its size; 1,024 of 17 characters each
+// leave room in a log entry.
+constexpr std::size_t kMaxReportTensors = 1'024;
+constexpr std::uint64_t kMillion = 1'000'000;
+// ln 2 in millionths, rounded up: the largest entropy of one class's target.
+constexpr std::uint64_t kLn2Millionths = 693'148;
 
 json CountsToJson(const ClassCounts& counts) {
   json list = json::array();
@@ -44,6 +56,56 @@ CommitmentReport CommitmentReport::FromJson(JsonFields fields) {
   return report;
 }
 
+json DistillationProbe::ToJson() const {
+  return {{"pictures", pictures},
+          {"before_millionths", before_millionths},
+          {"after_millionths", after_millionths},
+          {"disagreement_millionths", disagreement_millionths},
+          {"sensitivity", sensitivity}};
+}
+
+DistillationProbe DistillationProbe::FromJson(JsonFields fields) {
+  DistillationProbe probe;
+  probe.pictures = fields.Unsigned("pictures", kMaxPictures);
+  probe.before_millionths = fields.Unsigned("before_millionths", kMaxLossMillionths);
+  probe.after_millionths = fields.Unsigned("after_millionths", kMaxLossMillionths);
+  probe.disagreement_millionths = fields.Numbers("disagreement_millionths", kMaxClasses, 0, kMillion);
+  probe.sensitivity = fields.Numbers("sensitivity", kMaxReportTensors, kMinSensitivity, kMaxSensitivity);
+  fields.RequireAllRead();
+  return probe;
+}
+
+std::uint64_t SensitivityUnits(double sensitivity) {
+  // Larger values saturate; the multiplication by a power of two is exact.
+  const double units = RoundHalfEven(std::min(sensitivity, 4096.0) * 0x1p40);
+  return std::clamp(static_cast<std::uint64_t>(std::max(units, 0.0)), kMinSensitivity, kMaxSensitivity);
+}
+
+std::optional<std::string> WhyImplausible(const DistillationProbe& probe, const UpdateLayout& layout,
+                                          std::size_t old_classes, bool base_is_teacher) {
+  if (probe.disagreement_millionths.size() != old_classes) {
+    return "its probe has " + std::to_string(probe.disagreement_millionths.size()) + " old classes, the teacher " +
+           std::to_string(old_classes);
+  }
+  if (probe.sensitivity.size() != layout.tensors.size()) {
+    return "its probe has " + std::to_string(probe.sensitivity.size()) + " tensors, the model " +
+           std::to_string(layout.tensors.size());
+  }
+  // Where student and teacher are the same, the loss is the entropy of the targets.
+  if (base_is_teacher && probe.before_millionths > old_classes * kLn2Millionths) {
+    return "its probe's first loss is above what " + std::to_string(old_classes) + " classes can have";
+  }
+  for (std::size_t i = 0; i < layout.tensors.size(); ++i) {
+    if (layout.tensors[i].name != kHeadBias) continue;
+    // dz_j / db_j = 1, so the mean over the C elements is at most C_old / (4 C) for each picture, and an estimate from
+    // N pictures at most N times that.
+    const std::uint64_t classes = layout.tensors[i].ValueCount();
+    const UInt128 most = (UInt128{1} << 38) * old_classes * probe.pictures / classes + 1;
+    if (probe.sensitivity[i] > most) return "its probe's sensitivity of head.bias is above what is possible";
+  }
+  return std::nullopt;
+}
+
 json UpdateReport::ToJson() const {
   return {{"values", values.Hex()},
           {"layout", layout.Hex()},
@@ -56,6 +118,7 @@ json UpdateReport::ToJson() const {
           {"steps", steps},
           {"loss_millionths", loss_millionths},
           {"distillation_millionths", distillation_millionths},
+          {"probe", probe ? probe->ToJson() : json(nullptr)},
           {"residual", OptionalToJson(residual)}};
 }
 
@@ -72,6 +135,7 @@ UpdateReport UpdateReport::FromJson(JsonFields fields) {
   report.steps = fields.Unsigned("steps", kMaxSteps);
   report.loss_millionths = fields.Unsigned("loss_millionths", kMaxLossMillionths);
   report.distillation_millionths = fields.Unsigned("distillation_millionths", kMaxLossMillionths);
+  if (!fields.Raw("probe").is_null()) report.probe = DistillationProbe::FromJson(fields.Object("probe"));
   report.residual = fields.OptionalDigest("residual");
   fields.RequireAllRead();
   return report;

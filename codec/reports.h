@@ -18,6 +18,8 @@
 
 namespace hemafed {
 
+struct UpdateLayout;  // codec/update.h
+
 using ClassCounts = std::vector<std::optional<std::uint64_t>>;
 
 // Counts with every one below `min_pictures` withheld. A count of zero is withheld as well.
@@ -32,6 +34,23 @@ struct CommitmentReport {
   [[nodiscard]] static CommitmentReport FromJson(JsonFields fields);
 };
 
+// What distillation knows about an update (design, 4.4; formulas: learning/continual/distillation_probe.h). Measured on
+// `pictures` of the site's pictures, un-augmented, with the task's teacher.
+struct DistillationProbe {
+  std::uint64_t pictures = 0;
+  std::uint64_t before_millionths = 0;                 // L_dist of the round's base.
+  std::uint64_t after_millionths = 0;                  // L_dist of the trained model.
+  std::vector<std::uint64_t> disagreement_millionths;  // By old class: mean of |p - q| after training.
+  std::vector<std::uint64_t> sensitivity;              // By tensor of the layout, at the round's base, in 2^-40.
+
+  [[nodiscard]] nlohmann::json ToJson() const;
+  [[nodiscard]] static DistillationProbe FromJson(JsonFields fields);
+  bool operator==(const DistillationProbe&) const = default;
+};
+// A sensitivity as a report says it: in units of 2^-40, within kMinSensitivity and kMaxSensitivity
+// (codec/merge_weights.h).
+[[nodiscard]] std::uint64_t SensitivityUnits(double sensitivity);
+
 // One local training: the update and what it was made from (design, 4.4).
 struct UpdateReport {
   Digest values;  // SHA-256 of the canonical integers.
@@ -45,11 +64,17 @@ struct UpdateReport {
   std::uint64_t steps = 0;
   std::uint64_t loss_millionths = 0;          // Mean over the steps of CE + gamma L_dist.
   std::uint64_t distillation_millionths = 0;  // Mean over the steps of L_dist.
+  std::optional<DistillationProbe> probe;     // Wherever there is a teacher.
   std::optional<Digest> residual;             // What rounding left over, kept at the site; its digest.
 
   [[nodiscard]] nlohmann::json ToJson() const;
   [[nodiscard]] static UpdateReport FromJson(JsonFields fields);
 };
+
+// Why a probe cannot be what the formulas give, in words that name the tensor or class; nothing if it may be.
+// `base_is_teacher`: in a task's first round old classes have the teacher's own rows.
+[[nodiscard]] std::optional<std::string> WhyImplausible(const DistillationProbe& probe, const UpdateLayout& layout,
+                                                        std::size_t old_classes, bool base_is_teacher);
 
 // After a task: what the active site keeps for rehearsal. The list itself stays in its vault.
 struct ExemplarReport {

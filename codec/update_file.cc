@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The container of an update (docs/update.md).
-#include <zstd.h>
-
 #include <algorithm>
 #include <array>
 #include <bit>
 #include <utility>
 
+#include "codec/plane_frame.h"
 #include "codec/update.h"
 #include "common/bytes.h"
 #include "common/error.h"
@@ -22,43 +21,12 @@ namespace {
 constexpr std::array<std::uint8_t, 4> kMagic{'H', 'F', 'U', '\n'};
 constexpr std::uint16_t kVersion = 1;
 constexpr std::size_t kHeaderBytes = 4 + 2 + 1 + 1 + 8 + 32;
-constexpr std::size_t kLengthBytes = 4;
-constexpr std::size_t kPlanes = sizeof(std::int32_t);
-// The planes of small integers are almost all zero; higher levels gain a percent and cost seconds.
-constexpr int kZstdLevel = 1;
-
-using Planes = std::array<std::uint8_t, kPlanes * kUpdateBlockValues>;
-
-struct FreeZstd {
-  void operator()(ZSTD_CCtx* context) const { ZSTD_freeCCtx(context); }
-  void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
-};
+static_assert(kUpdateBlockValues == kPlaneBlockValues);
 
 [[noreturn]] void Damaged(const std::string& what) { throw Error(ErrorCode::kInvalidInput, "update file: " + what); }
 
-std::string InBlock(std::uint64_t block) { return " in block " + std::to_string(block); }
-
 ByteView CanonicalBytes(std::span<const std::int32_t> values) {
   return {reinterpret_cast<const std::uint8_t*>(values.data()), values.size_bytes()};
-}
-
-// Byte p of all zigzag numbers, then byte p+1: small values of either sign leave the high planes zero.
-void Split(std::span<const std::int32_t> values, std::uint8_t* planes) {
-  const std::size_t n = values.size();
-  for (std::size_t i = 0; i < n; ++i) {
-    const auto bits = static_cast<std::uint32_t>(values[i]);
-    const std::uint32_t zigzag = (bits << 1) ^ (values[i] < 0 ? ~0u : 0u);
-    for (std::size_t p = 0; p < kPlanes; ++p) planes[p * n + i] = static_cast<std::uint8_t>(zigzag >> (8 * p));
-  }
-}
-
-void Join(const std::uint8_t* planes, std::span<std::int32_t> values) {
-  const std::size_t n = values.size();
-  for (std::size_t i = 0; i < n; ++i) {
-    std::uint32_t zigzag = 0;
-    for (std::size_t p = 0; p < kPlanes; ++p) zigzag |= static_cast<std::uint32_t>(planes[p * n + i]) << (8 * p);
-    values[i] = static_cast<std::int32_t>((zigzag >> 1) ^ (0u - (zigzag & 1)));
-  }
 }
 
 std::array<std::uint8_t, kHeaderBytes> MakeHeader(const UpdateLayout& layout, int grid_bits) {
@@ -106,7 +74,7 @@ UInt128 SumOfSquares(std::span<const std::int32_t> values) {
 }  // namespace
 
 std::uint64_t MaxUpdateFileBytes(std::uint64_t values) {
-  const auto block_bytes = [](std::uint64_t count) { return kLengthBytes + ZSTD_compressBound(count * kPlanes); };
+  const auto block_bytes = [](std::uint64_t count) { return MaxPlaneBlockBytes(count, sizeof(std::int32_t)); };
   std::uint64_t bytes = kHeaderBytes + values / kUpdateBlockValues * block_bytes(kUpdateBlockValues);
   if (values % kUpdateBlockValues != 0) bytes += block_bytes(values % kUpdateBlockValues);
   return bytes;
@@ -115,13 +83,13 @@ std::uint64_t MaxUpdateFileBytes(std::uint64_t values) {
 struct UpdateWriter::State {
   std::string where;
   std::unique_ptr<WritableFile> file;
-  std::unique_ptr<ZSTD_CCtx, FreeZstd> zstd;
+  PlaneFrameWriter frames;
   Sha256 values_hash, file_hash;
   std::uint64_t missing = 0;  // Values still to come.
   std::uint64_t file_bytes = 0;
   std::vector<std::int32_t> block;  // Values waiting to fill one.
-  Planes planes;
-  Bytes frame;
+
+  explicit State(const Path& path) : where(path.string()), frames(where) {}
 
   void Write(ByteView bytes) {
     file->Append(bytes);
@@ -131,30 +99,16 @@ struct UpdateWriter::State {
 
   void WriteBlock() {
     values_hash.Update(CanonicalBytes(block));
-    Split(block, planes.data());
-    const std::size_t length = ZSTD_compress2(zstd.get(), frame.data() + kLengthBytes, frame.size() - kLengthBytes,
-                                              planes.data(), block.size() * kPlanes);
-    if (ZSTD_isError(length) != 0) throw Error(ErrorCode::kInternal, where + ": " + ZSTD_getErrorName(length));
-    StoreLittleEndian(static_cast<std::uint32_t>(length), frame.data());
-    Write(ByteView(frame).first(kLengthBytes + length));
+    Write(frames.Encode<std::int32_t>(block));
     block.clear();
   }
 };
 
 UpdateWriter::UpdateWriter(FileSystem& files, const Path& path, const UpdateLayout& layout, int grid_bits)
-    : state_(std::make_unique<State>()) {
+    : state_(std::make_unique<State>(path)) {
   State& s = *state_;
-  s.where = path.string();
-  s.zstd.reset(ZSTD_createCCtx());
-  // The checksum lets a reader without the signed digest notice damage; it costs four bytes a block.
-  if (s.zstd == nullptr ||
-      ZSTD_isError(ZSTD_CCtx_setParameter(s.zstd.get(), ZSTD_c_compressionLevel, kZstdLevel)) != 0 ||
-      ZSTD_isError(ZSTD_CCtx_setParameter(s.zstd.get(), ZSTD_c_checksumFlag, 1)) != 0) {
-    throw Error(ErrorCode::kInternal, s.where + ": zstd cannot be set up");
-  }
   s.missing = layout.ValueCount();
   s.block.reserve(kUpdateBlockValues);
-  s.frame.resize(kLengthBytes + ZSTD_compressBound(kUpdateBlockValues * kPlanes));
   s.file = files.Create(path);
   s.Write(MakeHeader(layout, grid_bits));
 }
@@ -192,11 +146,8 @@ UpdateFileInfo UpdateWriter::Finish(Durability durability) {
 DecodedUpdate DecodeUpdate(const ReadableFile& file, const UpdateLayout& layout, const UpdateSink& sink,
                            int grid_bits) {
   CheckHeader(file, layout, grid_bits);
-  const std::unique_ptr<ZSTD_DCtx, FreeZstd> zstd(ZSTD_createDCtx());
-  if (zstd == nullptr) throw Error(ErrorCode::kInternal, "update file: zstd cannot be set up");
-  const auto planes = std::make_unique<Planes>();
+  PlaneFrameReader frames("update file");
   std::vector<std::int32_t> values(kUpdateBlockValues);
-  Bytes frame(ZSTD_compressBound(planes->size()));
 
   Sha256 hash;
   UInt128 squared_norm = 0;
@@ -204,30 +155,11 @@ DecodedUpdate DecodeUpdate(const ReadableFile& file, const UpdateLayout& layout,
   std::uint64_t missing = layout.ValueCount();
   for (std::uint64_t block = 0; missing > 0; ++block) {
     const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(missing, kUpdateBlockValues));
-    std::array<std::uint8_t, kLengthBytes> prefix{};
-    if (file.ReadAt(offset, prefix) != kLengthBytes) Damaged("ends before block " + std::to_string(block));
-    const auto length = LoadLittleEndian<std::uint32_t>(prefix.data());
-    if (length == 0 || length > ZSTD_compressBound(count * kPlanes)) {
-      Damaged("claims " + std::to_string(length) + " bytes" + InBlock(block) + ", more than its values can need");
-    }
-    const std::span<std::uint8_t> compressed(frame.data(), length);
-    if (file.ReadAt(offset + kLengthBytes, compressed) != length) Damaged("ends" + InBlock(block));
-    // The magic number first: the library also knows old formats, whose decoders nobody watches any more.
-    const bool current = length >= 4 && LoadLittleEndian<std::uint32_t>(compressed.data()) == ZSTD_MAGICNUMBER;
-    if (!current || ZSTD_findFrameCompressedSize(compressed.data(), length) != length) {
-      Damaged("does not hold exactly one zstd frame" + InBlock(block));
-    }
-    // The room is what the block must fill: a frame that claims more fails before it writes beyond.
-    const std::size_t got = ZSTD_decompressDCtx(zstd.get(), planes->data(), count * kPlanes, compressed.data(), length);
-    if (ZSTD_isError(got) != 0) Damaged("cannot be decompressed" + InBlock(block) + ": " + ZSTD_getErrorName(got));
-    if (got != count * kPlanes) Damaged("has the wrong number of values" + InBlock(block));
-
     const std::span<std::int32_t> part(values.data(), count);
-    Join(planes->data(), part);
+    offset = frames.Read(file, offset, block, part);
     hash.Update(CanonicalBytes(part));
     squared_norm += SumOfSquares(part);
     sink(part);
-    offset += kLengthBytes + length;
     missing -= count;
   }
   const std::uint64_t size = file.Size();

@@ -134,6 +134,18 @@ std::vector<std::optional<std::uint64_t>> JsonFields::Counts(const std::string& 
   return counts;
 }
 
+std::vector<std::uint64_t> JsonFields::Numbers(const std::string& key, std::size_t max_items, std::uint64_t low,
+                                               std::uint64_t high) {
+  std::vector<std::uint64_t> numbers;
+  for (const json& item : RequireArray(key, max_items)) {
+    if (!item.is_number_unsigned() || item.get<std::uint64_t>() < low || item.get<std::uint64_t>() > high) {
+      Fail(key, "holds something that is not an integer of " + std::to_string(low) + " to " + std::to_string(high));
+    }
+    numbers.push_back(item.get<std::uint64_t>());
+  }
+  return numbers;
+}
+
 JsonFields JsonFields::Object(const std::string& key) { return {Require(key), where_ + ": " + key}; }
 
 std::vector<JsonFields> JsonFields::Objects(const std::string& key, std::size_t max_items) {

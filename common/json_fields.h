@@ -47,6 +47,9 @@ class JsonFields {
   // Integers 0..high, or null for a withheld one.
   [[nodiscard]] std::vector<std::optional<std::uint64_t>> Counts(const std::string& key, std::size_t max_items,
                                                                  std::uint64_t high);
+  // Integers low..high.
+  [[nodiscard]] std::vector<std::uint64_t> Numbers(const std::string& key, std::size_t max_items, std::uint64_t low,
+                                                   std::uint64_t high);
   [[nodiscard]] JsonFields Object(const std::string& key);
   [[nodiscard]] std::vector<JsonFields> Objects(const std::string& key, std::size_t max_items);
   // The value itself, marked as read.

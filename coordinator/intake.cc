@@ -77,6 +77,9 @@ std::optional<std::string> Intake::StoreUpdate(const UpdateReport& report) {
   const FederationState& state = ledger_.state();
   const UpdateLayout layout = LayoutOfModel(SafetensorsReader::Open(files_, store_.PathOf(state.model())));
   if (layout.Hash() != report.layout) return "the update's tensors are not those of the round's base model";
+  if (report.probe) {
+    if (auto why = WhyImplausible(*report.probe, layout, state.OldClasses(), state.round() == 0)) return why;
+  }
   if (store_.Has(report.values)) return std::nullopt;  // Decoded before a crash; the digest is its name.
   const Path raw = scratch_ / "update.raw";
   DecodedUpdate decoded;

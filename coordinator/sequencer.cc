@@ -8,6 +8,7 @@
 #include "codec/head_growth.h"
 #include "codec/update.h"
 #include "common/safetensors.h"
+#include "protocol/federation/round_merge.h"
 
 namespace hemafed::coordinator {
 
@@ -31,9 +32,7 @@ bool Sequencer::Step() {
       ledger_.Append(RoundOpenedEntry{.task = state.task(), .round = state.round(), .base = state.model()});
       return true;
     case Phase::kRoundOpen:
-      if (state.updates().size() + state.refused().size() < state.participants().size() || state.updates().empty()) {
-        return false;
-      }
+      if (state.updates().size() + state.refused().size() < state.participants().size() || Stuck()) return false;
       CloseRound();
       return true;
     case Phase::kEvaluating:
@@ -51,9 +50,15 @@ bool Sequencer::Step() {
 
 std::optional<std::string> Sequencer::Stuck() const {
   const FederationState& state = ledger_.state();
-  if (state.phase() != Phase::kRoundOpen || state.refused().size() < state.participants().size()) return std::nullopt;
-  return "every update of round " + std::to_string(state.round() + 1) + " in task " + std::to_string(state.task() + 1) +
-         " was refused (the log says why): the round cannot close; start a new consortium with a corrected plan";
+  if (state.phase() != Phase::kRoundOpen ||
+      state.updates().size() + state.refused().size() < state.participants().size()) {
+    return std::nullopt;
+  }
+  const auto why = state.WhyRoundCannotClose();
+  if (!why) return std::nullopt;
+  return "round " + std::to_string(state.round() + 1) + " in task " + std::to_string(state.task() + 1) +
+         " cannot close: " + *why +
+         " (the log says why updates were refused); start a new consortium with a corrected plan";
 }
 
 void Sequencer::OpenTask() {
@@ -75,12 +80,15 @@ void Sequencer::CloseRound() {
   const Path base = store_.PathOf(state.model());
   const UpdateLayout layout = LayoutOfModel(SafetensorsReader::Open(files_, base));
   RoundClosedEntry entry{.task = state.task(), .round = state.round(), .weights = state.RoundWeights()};
-  std::vector<WeightedUpdate> updates;
-  for (const auto& [site, weight] : entry.weights) {
-    updates.push_back({.file = store_.PathOf(state.updates().at(site).values), .weight = weight});
-  }
+  const bool keeps_step = state.plan().aggregation.server_momentum > 0;
+  std::optional<Path> previous_step, step_file;
+  if (keeps_step && state.last_step()) previous_step = store_.PathOf(*state.last_step());
+  if (keeps_step) step_file = scratch_ / "step.raw";
+  const Merge merge = MergeOfRound(
+      state, [&](const Digest& values) { return store_.PathOf(values); }, previous_step);
   const Path merged = scratch_ / "merged.safetensors";
-  const AggregateResult result = Aggregate(files_, base, layout, WeightedMean(updates), merged);
+  const AggregateResult result = Aggregate(files_, base, layout, merge, merged, step_file);
+  if (step_file) store_.AdoptFile(*step_file, result.step);
   store_.AdoptFile(merged, result.model);
   entry.step = result.step;
   entry.model = result.model;

@@ -153,6 +153,11 @@ void Service::Advance(std::vector<wire::Outgoing>& out) {
     }
     if (state().phase() == Phase::kClosed) Tell("plan " + state().plan().name + " is finished");
   }
+  if (state().has_plan()) {
+    const std::optional<std::string> stuck = Stuck();
+    if (stuck && stuck != told_stuck_) Tell("NEEDS A PERSON: " + *stuck);
+    told_stuck_ = stuck;
+  }
   PushAssignments(out);
 }
 

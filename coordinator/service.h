@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -58,6 +59,8 @@ class Service {
   [[nodiscard]] const FederationState& state() const { return ledger_.state(); }
   [[nodiscard]] const RoundLogWriter& log() const { return ledger_.log(); }
   [[nodiscard]] const std::map<std::string, SiteView>& sites() const { return views_; }
+  // Why the plan cannot go on without a person, if so.
+  [[nodiscard]] std::optional<std::string> Stuck() const { return sequencer_.Stuck(); }
   // Lines for the operator since the last call: what was admitted, opened, closed, refused.
   [[nodiscard]] std::vector<std::string> TakeNews();
 
@@ -81,6 +84,7 @@ class Service {
   std::map<std::string, SiteView> views_;
   std::map<std::string, Digest> told_;     // Assignment each connected site was last sent.
   std::map<std::string, Digest> putting_;  // The one update file each site may be putting.
+  std::optional<std::string> told_stuck_;
   std::vector<std::string> news_;
 };
 

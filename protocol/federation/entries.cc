@@ -187,7 +187,7 @@ void Fill(json& out, const TaskClosedEntry& entry) {
 void Read(JsonFields& fields, TaskClosedEntry& entry) {
   entry.task = TaskNumber(fields);
   entry.model = fields.Sha256Digest("model");
-  for (const auto& accuracy : fields.Counts("accuracy_millionths", kMaxSites, kMillion)) {
+  for (const auto& accuracy : fields.Counts("accuracy_millionths", kMaxColumns, kMillion)) {
     if (!accuracy) fields.Fail("accuracy_millionths", "withholds a hospital");
     entry.accuracy_millionths.push_back(*accuracy);
   }

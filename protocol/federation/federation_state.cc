@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "codec/integer_weights.h"
+#include "codec/merge.h"
 #include "common/error.h"
 #include "protocol/federation/signing.h"
 
@@ -156,6 +157,8 @@ bool FederationState::HeadGrows() const {
   return task_ == 0 || plan().KnownClasses(task_) > plan().KnownClasses(task_ - 1);
 }
 
+std::size_t FederationState::OldClasses() const { return task_ == 0 ? 0 : plan().KnownClasses(task_ - 1); }
+
 std::optional<Digest> FederationState::TrainingTeacher() const {
   return task_plan().gamma > 0 ? teacher_ : std::nullopt;
 }
@@ -168,6 +171,7 @@ void FederationState::Advance(const TaskOpenedEntry& entry) {
   commitments_.clear();
   evaluations_.clear();
   carries_residual_.clear();
+  last_step_.reset();  // Another task, and maybe another layout.
   exemplars_reported_ = false;
   phase_ = Phase::kCommitting;
 }
@@ -268,6 +272,13 @@ void FederationState::CheckUpdate(const std::string& site, const UpdateReport& r
   if (report.teacher != TrainingTeacher()) {
     Refuse(what + ": made with another teacher than the task's");
   }
+  if (report.probe.has_value() != TrainingTeacher().has_value()) {
+    Refuse(what + (report.probe ? ": it has a probe of distillation, but there is no teacher"
+                                : ": its probe of distillation is missing"));
+  }
+  if (report.probe && report.probe->pictures != std::min<std::uint64_t>(plan().strategy.probe, report.pictures)) {
+    Refuse(what + ": its probe is of another number of pictures than the plan's");
+  }
   if (report.pictures == 0) Refuse(what + ": made from no picture");
   if (report.pictures > commitments_.at(site).pictures) Refuse(what + ": more pictures than it committed to");
   if (report.steps != task_plan().training.steps) Refuse(what + ": another number of steps than the plan's");
@@ -335,11 +346,20 @@ void FederationState::Check(const RoundClosedEntry& entry) const {
   if (entry.task != task_ || entry.round != round_) OutOfPlace("the closed round is not the open one");
   if (updates_.size() + refused_.size() != participants_.size())
     OutOfPlace("a round closes after every participant answered");
-  if (updates_.empty()) Refuse("a round without an accepted update cannot close");
+  if (const auto why = WhyRoundCannotClose()) Refuse("the round cannot close: " + *why);
   if (entry.weights != RoundWeights()) Refuse("the weights are not those that plan and commitments give");
 }
 
+std::optional<std::string> FederationState::WhyRoundCannotClose() const {
+  if (updates_.empty()) return "every update was refused";
+  const std::size_t rehearsing = updates_.size() - (updates_.contains(participants_.front()) ? 1 : 0);
+  // With one update there is nothing to merge, whatever the rule.
+  if (updates_.size() == 1 && rehearsing == 0) return std::nullopt;
+  return WhyRuleCannotRun(MergeRuleOf(task_plan().rule), plan().aggregation.trim, rehearsing);
+}
+
 void FederationState::Advance(const RoundClosedEntry& entry) {
+  last_step_ = entry.step;
   model_ = entry.model;
   phase_ = Phase::kAcknowledging;
 }

@@ -96,7 +96,14 @@ class FederationState {
   // Whether this site's last update of the open task was accepted: its rounding residual may be carried on.
   [[nodiscard]] bool carries_residual(const std::string& site) const { return carries_residual_.contains(site); }
 
-  // Integer weights of the open round's accepted updates, in participant order.
+  // Classes that the teacher of the open task knows; 0 in the first.
+  [[nodiscard]] std::size_t OldClasses() const;
+  // What the last round of the open task applied, for server momentum.
+  [[nodiscard]] const std::optional<Digest>& last_step() const { return last_step_; }
+  // Why the open round cannot close though every participant answered: its rule cannot run with what was accepted.
+  [[nodiscard]] std::optional<std::string> WhyRoundCannotClose() const;
+
+  // Integer weights by pictures of the open round's accepted updates, in participant order.
   [[nodiscard]] std::vector<std::pair<std::string, std::uint32_t>> RoundWeights() const;
   // What task_closed and plan_closed must say now: accuracies in the order of Plan::Columns().
   [[nodiscard]] std::vector<std::uint64_t> ExpectedRow() const;
@@ -154,6 +161,7 @@ class FederationState {
   std::set<std::string> refused_;
   std::set<std::string> acknowledged_;
   std::set<std::string> carries_residual_;
+  std::optional<Digest> last_step_;
   std::map<std::string, std::uint64_t> exemplars_;  // Kept in all, by site.
   bool exemplars_reported_ = false;
   std::map<std::string, EvaluationReport> evaluations_;

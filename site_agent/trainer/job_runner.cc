@@ -3,12 +3,16 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <utility>
 
 #include "codec/evaluation.h"
 #include "codec/reports.h"
+#include "codec/update.h"
 #include "common/error.h"
 #include "common/random.h"
+#include "common/safetensors.h"
+#include "learning/continual/distillation_probe.h"
 #include "learning/continual/evaluate.h"
 #include "learning/continual/local_training.h"
 #include "learning/continual/select_exemplars.h"
@@ -57,6 +61,23 @@ learning::TrainingSettings SettingsOf(const Plan& plan, const Job& job) {
 
 learning::ExemplarMix MixOf(const Plan& plan) {
   return plan.strategy.kind == StrategyKind::kUacl ? learning::ExemplarMix::kBoth : learning::ExemplarMix::kHerding;
+}
+
+// Distillation at the round's base; what training changes is added later.
+DistillationProbe ProbeBase(learning::Classifier& model, const learning::Classifier& teacher,
+                            const UpdateLayout& layout, learning::BatchSource& source,
+                            const learning::ProbeSettings& settings, const std::vector<std::uint32_t>& pictures) {
+  DistillationProbe probe;
+  probe.pictures = pictures.size();
+  probe.before_millionths =
+      Millionths(learning::MeasureDistillation(model, teacher, source, pictures, settings.batch).loss);
+  std::map<std::string, double> by_name;
+  const std::vector<double> values = learning::DistillationSensitivity(
+      model, teacher.classes(), source, pictures, settings.batch, DeriveSeed(settings.seed, "signs"));
+  for (std::size_t i = 0; i < values.size(); ++i) by_name[model.tensors()[i].name] = values[i];
+  for (const TensorSpec& tensor : layout.tensors)
+    probe.sensitivity.push_back(SensitivityUnits(by_name.at(tensor.name)));
+  return probe;
 }
 
 Path ResidualFile(const TrainerFolder& folder, const Job& job, std::uint32_t round) {
@@ -205,6 +226,19 @@ json JobRunner::Train(const Job& job, const Path& work) {
   std::optional<learning::Classifier> teacher;
   if (job.teacher) teacher = learning::LoadModel(files_, ModelFile(*job.teacher));
 
+  // The base is measured before training moves it.
+  std::optional<DistillationProbe> probe;
+  learning::ProbeSettings probed;
+  std::vector<std::uint32_t> probed_pictures;
+  if (teacher) {
+    probed = {.pictures = plan.strategy.probe,
+              .batch = plan.tasks[job.task].training.batch,
+              .seed = DeriveSeed(plan.seed, job.Name() + " probe of " + job.site)};
+    probed_pictures = learning::ProbedPictures(*source, probed);
+    probe = ProbeBase(model, *teacher, LayoutOfModel(SafetensorsReader::Open(files_, base)), *source, probed,
+                      probed_pictures);
+  }
+
   phase_started_ms_ = clock_.MonotonicMs();
   const auto on_step = [&](const learning::TrainingProgress& progress) {
     if (hooks_.stop())
@@ -215,6 +249,13 @@ json JobRunner::Train(const Job& job, const Path& work) {
   const learning::TrainingReport trained =
       TrainLocally(model, teacher ? &*teacher : nullptr, *source, SettingsOf(plan, job),
                    {.plan_seed = plan.seed, .task = job.task, .round = job.round, .site = job.site}, on_step);
+
+  if (probe) {
+    const learning::DistillationState after =
+        learning::MeasureDistillation(model, *teacher, *source, probed_pictures, probed.batch);
+    probe->after_millionths = Millionths(after.loss);
+    for (const double value : after.disagreement) probe->disagreement_millionths.push_back(Millionths(value));
+  }
 
   std::optional<Path> carried;
   if (job.carry_residual && job.round > 0) carried = ResidualFile(folder_, job, job.round - 1);
@@ -235,6 +276,7 @@ json JobRunner::Train(const Job& job, const Path& work) {
   report.steps = trained.steps;
   report.loss_millionths = Millionths(trained.mean_loss);
   report.distillation_millionths = Millionths(trained.mean_distillation);
+  report.probe = std::move(probe);
   report.residual = update.residual;
   return report.ToJson();
 }

@@ -172,13 +172,14 @@ void Simulation::Run() {
       idle_steps = idle_ms = 0;
       continue;
     }
+    if (const auto stuck = federation_.service().Stuck()) {
+      throw Error(ErrorCode::kConflict, "the plan in " + settings_.folder.string() + " needs a person: " + *stuck);
+    }
     if (idle_ms >= kMaxIdleMs) {
-      std::string news;
-      for (const std::string& line : federation_.service().TakeNews()) news += "; " + line;
       throw Error(ErrorCode::kConflict, "the federation in " + settings_.folder.string() + " stands still (" +
                                             std::string(PhaseName(state().phase())) + ", task " +
                                             std::to_string(state().task() + 1) + ", round " +
-                                            std::to_string(state().round() + 1) + ")" + news);
+                                            std::to_string(state().round() + 1) + ")");
     }
     const std::int64_t step = idle_steps++ < kPatientSteps ? kIdleStepMs : idle_ms;
     clock_.PassIdle(step);

@@ -56,13 +56,19 @@ INSTANTIATE_TEST_SUITE_P(
         {"OutOfRange", "dropout = 0.2", "dropout = 1.5", "dropout"},
         {"NotANumber", "learning_rate = 0.01", "learning_rate = nan", "learning_rate"},
         {"ForeignNormalisation", "group_ws", "batch_frozen", "does not go with small_cnn"},
-        {"UnknownRule", "rule = \"mean\"", "rule = \"median\"", "rule"},
+        {"UnknownRule", "rule = \"mean\"", "rule = \"mode\"", "rule"},
+        {"MedianOfOne", "rule = \"mean\"", "rule = \"median\"", "cannot run in task 2"},
+        {"TrimmedMeanWithoutTrim", "rule = \"mean\"", "rule = \"trimmed_mean\"", "trim"},
+        {"TrimOfAMean", "rule = \"mean\"", "rule = \"mean\"\ntrim = 1", "trim"},
+        {"EndlessMomentum", "max_share", "server_momentum = 1.0\nmax_share", "server_momentum"},
+        {"TrimmedMeanInOneTask", "rounds = 2", "rounds = 2\nrule = \"trimmed_mean\"", "as the plan's rule"},
         {"UnknownPolicy", "policy = \"federated\"", "policy = \"posted\"", "policy"},
         {"UnknownStrategy", "name = \"uacl\"", "name = \"luck\"", "strategy.name"},
         {"UaclWithoutRehearsal", "policy = \"federated\"", "policy = \"none\"", "the strategy rehearses"},
-        {"FineTuningThatRehearses", "name = \"uacl\"\ngamma = 1.0", "name = \"finetuning\"", "keeps no exemplars"},
+        {"FineTuningThatRehearses", "name = \"uacl\"\ngamma = 1.0\nprobe = 16", "name = \"finetuning\"",
+         "keeps no exemplars"},
         {"NoDistillation", "gamma = 1.0", "gamma = 0.0", "gamma"},
-        {"PassesForReplay", "name = \"uacl\"\ngamma = 1.0", "name = \"replay\"", "passes"},
+        {"PassesForReplay", "name = \"uacl\"\ngamma = 1.0\nprobe = 16", "name = \"replay\"", "passes"},
         {"NoRoom", "exemplars = 4\n", "", "exemplars"},
         {"TwoRooms", "exemplars = 4", "exemplars = 4\nbudget = 100", "not both"},
         {"BudgetTooSmall", "exemplars = 4", "budget = 7", "fewer than 2 pictures"},
@@ -94,6 +100,27 @@ TEST(ParsePlan, ATaskMaySayWhatThePlanSaysOtherwise) {
   EXPECT_EQ(plan.tasks[0].gamma, 0.25);
   EXPECT_EQ(plan.tasks[1].training.steps, 2u);
   EXPECT_EQ(plan.tasks[1].gamma, 1.0);
+}
+
+TEST(ParsePlan, RobustRulesRunInTasksWithThreeRehearsingHospitalsOnly) {
+  std::string tasks;
+  for (const char* site : {"first", "second", "third", "fourth"}) {
+    tasks += "[[task]]\nsite = \"" + std::string(site) + "\"\nrounds = 1\n";
+    if (site == std::string("second") || site == std::string("third")) tasks += "rule = \"mean\"\n";
+  }
+  const std::string text = testing_support::SmallPlanText(Sha256Of("weights"), "federated", tasks);
+  const Plan plan =
+      ParsePlan(With(text, "rule = \"mean\"", "rule = \"trimmed_mean\"\ntrim = 1\nserver_momentum = 0.5"), "p");
+  EXPECT_EQ(plan.tasks[2].rule, AggregationRule::kMean);
+  EXPECT_EQ(plan.tasks[3].rule, AggregationRule::kTrimmedMean);
+  EXPECT_EQ(plan.aggregation.server_momentum, 1u << 14);
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "cannot run in task 4",
+               (void)ParsePlan(With(text, "rule = \"mean\"", "rule = \"trimmed_mean\"\ntrim = 2"), "p"));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "needs a strategy that distils",
+               (void)ParsePlan(With(With(With(text, "name = \"uacl\"\ngamma = 1.0\nprobe = 16", "name = \"replay\""),
+                                         "passes = 10\n", ""),
+                                    "rule = \"mean\"", "rule = \"distillation\""),
+                               "p"));
 }
 
 TEST(ParsePlan, MixesHospitalsAndClasses) {

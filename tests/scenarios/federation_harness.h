@@ -44,7 +44,8 @@ class FederationHarness {
     FileSystem* coordinator_files = nullptr;  // Null: the machine's.
     std::string policy = "federated";
     std::string tasks = kSmallTasks;
-    std::string top = {};  // More lines of the plan, in front of its tables.
+    std::string top = {};           // More lines of the plan, in front of its tables.
+    std::string rule = "\"mean\"";  // Of [aggregation]; may be followed by further lines.
   };
 
   FederationHarness(Path root, Options options)
@@ -67,7 +68,9 @@ class FederationHarness {
     const Digest digest = WriteToyWeights(coordinator_files_, weights);
     federation_.AdoptWeights(weights, digest);
     federation_.StartCoordinator();
-    const std::string plan = SmallPlanText(digest, options.policy, options.tasks, options.top);
+    std::string plan = SmallPlanText(digest, options.policy, options.tasks, options.top);
+    const std::string mean = "rule = \"mean\"";
+    plan.replace(plan.find(mean), mean.size(), "rule = " + options.rule);
     const std::vector<std::string> sites = ParsePlan(plan, "plan").Sites();
     for (const std::string& site : sites) {
       federation_.Enrol(site);
@@ -91,12 +94,15 @@ class FederationHarness {
     // Far above what a plan of four rounds needs; a federation that stands still must fail, not hang.
     constexpr int kMaxIdleTurns = 50;
     int idle = 0;
+    std::uint64_t entries = 0;
     const std::uint64_t until = deliveries == UINT64_MAX ? deliveries : delivered() + deliveries;
     while (!Closed()) {
       if (delivered() >= until) return false;
-      if (federation_.DeliverOne()) {
+      if (federation_.DeliverOne()) continue;
+      // Pings are no progress; entries are.
+      if (const std::uint64_t now = service().log().size(); now != entries) {
+        entries = now;
         idle = 0;
-        continue;
       }
       if (++idle > kMaxIdleTurns) throw Error(ErrorCode::kInternal, "the federation stands still: " + Describe());
       clock_.Advance(1000);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <set>
 
 #include "auditor/audit.h"
 #include "codec/head_growth.h"
@@ -86,6 +87,71 @@ TEST(Federation, UnderLocalRehearsalOnlyTheActiveSiteTrains) {
   });
   EXPECT_EQ(trained, (std::vector<std::string>{"first", "first", "second", "second"}));
   EXPECT_FALSE(Replay(harness, scratch / "consortium").finding.has_value());
+}
+
+// Four hospitals: the last task has three rehearsing ones.
+const std::string kFourHospitals = R"([[task]]
+site = "first"
+rounds = 2
+rule = "mean"
+[[task]]
+site = "second"
+rounds = 1
+rule = "mean"
+[[task]]
+site = "third"
+rounds = 1
+rule = "mean"
+[[task]]
+site = "fourth"
+rounds = 3
+)";
+
+TEST(Federation, TheAuditorReplaysEveryRuleAndEachGivesAnotherModel) {
+  std::set<Digest> models;
+  const std::vector<std::string> rules{"\"mean\"",
+                                       "\"distillation\"",
+                                       "\"median\"",
+                                       "\"trimmed_mean\"\ntrim = 1",
+                                       "\"mean\"\nserver_momentum = 0.5",
+                                       "\"median\"\nserver_momentum = 0.9"};
+  for (const std::string& rule : rules) {
+    const Scratch scratch;
+    FederationHarness harness(scratch.path(), {.tasks = kFourHospitals, .rule = rule});
+    ASSERT_TRUE(harness.Run()) << rule;
+    const auditor::AuditResult audit = Replay(harness, scratch / "consortium");
+    EXPECT_FALSE(audit.finding.has_value()) << rule << ": " << audit.finding->message;
+    EXPECT_EQ(audit.aggregates, 7u);
+    models.insert(audit.model);
+  }
+  EXPECT_EQ(models.size(), rules.size());
+}
+
+TEST(Federation, AProbeThatCannotBeIsRefusedAndNamed) {
+  const Scratch scratch;
+  FederationHarness harness(scratch.path(), {.rule = "\"distillation\""});
+  while (harness.service().state().task() == 0) harness.Run(1);
+  harness.trainer("second").more_sensitivities = 1;
+  ASSERT_TRUE(harness.Run());
+  std::vector<std::string> reasons;
+  harness.service().log().ForEach(0, [&](std::uint64_t, std::string_view text) {
+    const Entry entry = ParseEntry(text);
+    if (const auto* refused = std::get_if<RefusedEntry>(&entry.body))
+      reasons.push_back(refused->site + ": " + refused->reason);
+  });
+  ASSERT_EQ(reasons.size(), 2u);
+  EXPECT_NE(reasons[0].find("second: its probe has"), std::string::npos) << reasons[0];
+  EXPECT_FALSE(Replay(harness, scratch / "consortium").finding.has_value());
+}
+
+TEST(Federation, ARoundWhoseRuleCannotRunWithWhatWasAcceptedStandsStill) {
+  const Scratch scratch;
+  FederationHarness harness(scratch.path(), {.tasks = kFourHospitals, .rule = "\"median\""});
+  while (harness.service().state().task() < 3) harness.Run(1);
+  harness.trainer("third").scale = 1'000'000;
+  EXPECT_ERROR(ErrorCode::kInternal, "stands still", harness.Run());
+  EXPECT_EQ(harness.service().state().phase(), Phase::kRoundOpen);
+  EXPECT_NE(harness.service().Stuck().value_or("").find("cannot close"), std::string::npos);
 }
 
 TEST(Federation, FreshKeysAndAnyOrderOfAnswersGiveTheSameDigests) {

@@ -26,6 +26,9 @@ class ToyTrainer {
   // Multiplies what it learns; a large factor breaks the plan's norm bound.
   std::int32_t scale = 1;
 
+  // Says so many more tensors than the model has.
+  std::size_t more_sensitivities = 0;
+
   // Runs what is in todo/; true if there was something.
   bool RunAll() {
     bool worked = false;
@@ -90,6 +93,17 @@ class ToyTrainer {
     report.pictures = pictures;
     report.classes = counts;
     report.steps = plan.tasks.at(job.task).training.steps;
+    if (job.teacher) {
+      DistillationProbe probe{
+          .pictures = std::min<std::uint64_t>(plan.strategy.probe, pictures),
+          .before_millionths = 500'000,
+          .after_millionths = 600'000,
+          .disagreement_millionths = std::vector<std::uint64_t>(plan.KnownClasses(job.task - 1), 20'000),
+          .sensitivity = {}};
+      for (std::size_t i = 0; i < layout.tensors.size() + more_sensitivities; ++i)
+        probe.sensitivity.push_back(1 + random.NextBelow(1000));
+      report.probe = probe;
+    }
     return report;
   }
 

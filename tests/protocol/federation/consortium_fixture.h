@@ -100,7 +100,7 @@ zoom = 0.0
 shift = 0.0
 blur = 0.0
 [strategy]
-)" + (rehearses ? "name = \"uacl\"\ngamma = 1.0\n" : "name = \"finetuning\"\n") +
+)" + (rehearses ? "name = \"uacl\"\ngamma = 1.0\nprobe = 16\n" : "name = \"finetuning\"\n") +
          "[rehearsal]\npolicy = \"" + policy + "\"\n" +
          (rehearses ? "exemplars = 4\npasses = 10\nherding = \"normalised\"\n" : "") +
          R"([aggregation]
@@ -165,6 +165,14 @@ struct ConsortiumFixture {
     report.pictures = state.commitments().at(site).pictures;
     report.classes = {20, std::nullopt};
     report.steps = state.task_plan().training.steps;
+    if (report.teacher) {
+      report.probe =
+          DistillationProbe{.pictures = std::min<std::uint64_t>(16, report.pictures),
+                            .before_millionths = 500'000,
+                            .after_millionths = 600'000,
+                            .disagreement_millionths = std::vector<std::uint64_t>(state.OldClasses(), 20'000),
+                            .sensitivity = {1'000, 2'000}};
+    }
     return report;
   }
   // What a site with full lists holds after so many tasks.

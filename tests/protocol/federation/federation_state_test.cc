@@ -220,6 +220,11 @@ TEST(FederationState, UpdatesKeepToCommitmentTeacherAndSteps) {
   report.teacher = Sha256Of("another teacher");
   EXPECT_ERROR(ErrorCode::kRefused, "another teacher", says(report));
   report = ConsortiumFixture::Update(state, "second");
+  report.probe->pictures = 17;
+  EXPECT_ERROR(ErrorCode::kRefused, "another number of pictures", says(report));
+  report.probe.reset();
+  EXPECT_ERROR(ErrorCode::kRefused, "its probe of distillation is missing", says(report));
+  report = ConsortiumFixture::Update(state, "second");
   report.steps = 3;
   EXPECT_ERROR(ErrorCode::kRefused, "number of steps", says(report));
 }

@@ -74,11 +74,10 @@ zoom = 0.0
 shift = 0.0
 blur = 0.0
 )";
-  text +=
-      rehearses
-          ? "[strategy]\nname = \"uacl\"\ngamma = 0.25\n[rehearsal]\npolicy = \"federated\"\nexemplars = 4\npasses = "
-            "3\nherding = \"normalised\"\n"
-          : "[strategy]\nname = \"finetuning\"\n[rehearsal]\npolicy = \"none\"\n";
+  text += rehearses ? "[strategy]\nname = \"uacl\"\ngamma = 0.25\nprobe = 8\n[rehearsal]\npolicy = "
+                      "\"federated\"\nexemplars = 4\npasses = "
+                      "3\nherding = \"normalised\"\n"
+                    : "[strategy]\nname = \"finetuning\"\n[rehearsal]\npolicy = \"none\"\n";
   text += R"([aggregation]
 rule = "mean"
 norm_bound = 50.0
