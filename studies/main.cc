@@ -4,25 +4,13 @@
 #include <CLI/CLI.hpp>
 
 #include "common/program.h"
+#include "studies/federation/federation_command.h"
 #include "studies/uacl/uacl_command.h"
 
 namespace hemafed::studies {
 namespace {
 
-int Main(int argc, char** argv) {
-  CLI::App app{
-      "Repeats published experiments on local pictures and sets the published numbers beside the measured ones. Needs\n"
-      "no network; everything stays on this machine."};
-  app.footer(
-      "Examples:\n"
-      "  hemafed-study uacl configs/studies/sample_domains.toml --data ../shared/data --output build/studies/domains\n"
-      "  hemafed-study uacl STUDY.toml --data DIR --output OUT --methods uacl,ewc --seeds 1\n\n" +
-      std::string(kExitCodeHelp));
-  app.require_subcommand(1);
-  app.set_version_flag("--version", std::string(kVersion));
-
-  UaclOptions options;
-  options.command_line.assign(argv, argv + argc);
+CLI::App* AddUacl(CLI::App& app, UaclOptions& options) {
   CLI::App* uacl = app.add_subcommand(
       "uacl",
       "Continual learning, hospital after hospital or class after class: UACL, its published baselines and others.\n"
@@ -49,8 +37,74 @@ int Main(int argc, char** argv) {
                    "depend on it")
       ->check(CLI::Range(0, 64))
       ->capture_default_str();
+  return uacl;
+}
+
+CLI::App* AddFederation(CLI::App& app, FederationOptions& options) {
+  CLI::App* federation = app.add_subcommand(
+      "federation",
+      "Simulates whole federations, one for each plan and seed: coordinator, agents and trainers in one process,\n"
+      "without sockets, under virtual time. The same plan, pictures and seed give the same log root every time, and\n"
+      "the models that real processes give. Stop it at any time; the same command goes on from there. Results:\n"
+      "report.html, summary.json, tables and CSV files in the output folder, and each run's log.\n"
+      "docs/federation_study.md says more.");
+  federation->add_option("plans", options.plans, "Plan files; each is one arm, called like its file")
+      ->required()
+      ->check(CLI::ExistingFile);
+  federation->add_option("--data", options.data, "Folder with the sites' pictures")
+      ->required()
+      ->check(CLI::ExistingDirectory);
+  federation->add_option("--output", options.output, "Folder for runs and results; made if missing")->required();
+  CLI::Option* sites =
+      federation->add_option("--sites", options.sites, "List of sites, for example from configs/federations/")
+          ->check(CLI::ExistingFile);
+  federation
+      ->add_option("--labels", options.labels,
+                   "Instead of a list: this label map for every site, in the folder of its name with manifest.csv")
+      ->check(CLI::ExistingFile)
+      ->excludes(sites);
+  federation
+      ->add_option("--weights", options.weights,
+                   "Files of initial weights, or folders of them, among which the plans' are found")
+      ->required()
+      ->check(CLI::ExistingPath);
+  federation->add_option("--cache", options.cache, "Folder for decoded pictures (default: below the output folder)");
+  federation->add_option("--seeds", options.seeds, "Run each plan with these seeds in place of its own")
+      ->delimiter(',');
+  federation
+      ->add_option("--beside", options.beside, "Output folder of `hemafed-study uacl`: its methods as further rows")
+      ->check(CLI::ExistingDirectory);
+  federation->add_flag("--discard-updates", options.discard_updates,
+                       "Remove each run's updates once its audit was done: 20 MB an update of a 5 M network");
+  federation->add_option("--jobs", options.jobs, "Runs at once (default: cores divided by the threads of a run)")
+      ->check(CLI::Range(1, 256));
+  return federation;
+}
+
+int Main(int argc, char** argv) {
+  CLI::App app{
+      "Repeats published experiments on local pictures and sets the published numbers beside the measured ones. Needs\n"
+      "no network; everything stays on this machine."};
+  app.footer(
+      "Examples:\n"
+      "  hemafed-study uacl configs/studies/sample_domains.toml --data ../shared/data --output build/studies/domains\n"
+      "  hemafed-study uacl STUDY.toml --data DIR --output OUT --methods uacl,ewc --seeds 1\n"
+      "  hemafed-study federation configs/plans/demo_real.toml configs/plans/demo_real_sequential.toml \\\n"
+      "      --sites configs/federations/sample_sites.toml --data ../shared/data --weights build/weights \\\n"
+      "      --seeds 1,2,3 --output build/studies/federation\n\n" +
+      std::string(kExitCodeHelp));
+  app.require_subcommand(1);
+  app.set_version_flag("--version", std::string(kVersion));
+
+  UaclOptions uacl;
+  FederationOptions federation;
+  uacl.command_line.assign(argv, argv + argc);
+  federation.command_line = uacl.command_line;
+  const CLI::App* run_uacl = AddUacl(app, uacl);
+  const CLI::App* run_federation = AddFederation(app, federation);
   CLI11_PARSE(app, argc, argv);
-  return RunUaclStudy(options);
+  if (*run_federation) return RunFederationStudy(federation);
+  return *run_uacl ? RunUaclStudy(uacl) : 0;
 }
 
 }  // namespace

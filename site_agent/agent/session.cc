@@ -312,6 +312,9 @@ void Session::Take(const wire::Refusal& refusal) {
 void Session::RemoveOldObjects() {
   // A transfer asked for again after a reconnect may still be growing its part beside the complete object.
   if (!transfer_.idle()) return;
+  // Only a job says which models are needed from now on: while the site acknowledges or waits, the next job's teacher
+  // is an object that no assignment names.
+  if (assignment_->action != Action::kRunJob) return;
   const auto wanted = assignment_->Objects();
   for (const std::string& name : files_.List(jobs_.Objects())) {
     const auto digest = Digest::FromHex(name);

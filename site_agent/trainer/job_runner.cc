@@ -171,6 +171,9 @@ const Plan& JobRunner::PlanOf(const Digest& digest) {
 }
 
 const Pictures& JobRunner::PicturesFor(const Job& job) {
+  if (hooks_.pictures && (!pictures_ || pictures_->first != job.plan)) {
+    pictures_ = {job.plan, hooks_.pictures(settings_, PlanOf(job.plan))};
+  }
   if (!pictures_ || pictures_->first != job.plan) {
     auto pictures = std::make_unique<Pictures>(
         files_, settings_, folder_.Pictures(), PlanOf(job.plan),

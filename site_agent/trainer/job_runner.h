@@ -17,6 +17,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -41,6 +42,8 @@ struct TrainerFolder {
 struct RunnerHooks {
   std::function<bool()> stop;                     // Asked after each step; true ends the job with Error(kInterrupted).
   std::function<void(const std::string&)> print;  // Lines for the lab's people.
+  // Where the lab's pictures come from; null: the runner opens them itself. A simulation shares them among its runs.
+  std::function<std::shared_ptr<const Pictures>(const SiteSettings&, const Plan&)> pictures = {};
 };
 
 class JobRunner {
@@ -79,7 +82,7 @@ class JobRunner {
   RunnerHooks hooks_;
   Vault vault_;
   std::optional<std::pair<Digest, Plan>> plan_;
-  std::optional<std::pair<Digest, std::unique_ptr<Pictures>>> pictures_;  // By plan.
+  std::optional<std::pair<Digest, std::shared_ptr<const Pictures>>> pictures_;  // By plan.
   std::int64_t phase_started_ms_ = 0;
   std::int64_t progress_written_ms_ = 0;
 };

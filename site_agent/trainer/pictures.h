@@ -43,6 +43,7 @@ class Pictures {
                                                                std::uint32_t count, std::uint64_t seed) const;
   // What was imported and what was skipped and why, for people.
   [[nodiscard]] std::string Report() const;
+  [[nodiscard]] const learning::DomainPictures& domain() const { return pictures_; }
 
  private:
   [[nodiscard]] std::vector<std::uint32_t> PositionsOf(const learning::ExemplarStore& store) const;

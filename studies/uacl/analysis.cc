@@ -151,17 +151,14 @@ ConfusionMatrix LastConfusion(const MethodResults& method, std::size_t classes) 
   return matrix;
 }
 
-learning::Interval Difference(const MethodResults& ours, const MethodResults& theirs, const StudyData& data) {
+learning::Interval Difference(const MethodResults& ours, const MethodResults& theirs, const Comparison& comparison) {
   std::vector<std::string> groups;
   std::vector<std::uint32_t> strata;
-  const auto& columns = data.Columns(ours.experiment);
-  const std::size_t tasks = ours.results.front().answers.size();
-  for (std::size_t j = 0; j < tasks; ++j) {
-    const auto& pictures = data.Domain(columns[j].domain).index().pictures;
-    for (const std::uint32_t position : columns[j].pictures) {
-      // One name over all domains: two hospitals may number their fields of view alike.
-      const std::string& group = pictures[position].group;
-      groups.push_back(group.empty() ? group : columns[j].title + "/" + group);
+  for (std::size_t j = 0; j < comparison.tasks; ++j) {
+    const TestSet& set = comparison.test_sets.at(j);
+    for (const std::string& group : set.groups) {
+      // One name over all test sets: two hospitals may number their fields of view alike.
+      groups.push_back(group.empty() ? group : set.title + "/" + group);
       strata.push_back(static_cast<std::uint32_t>(j));
     }
   }

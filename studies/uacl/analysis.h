@@ -19,8 +19,6 @@
 #include "learning/metrics/class_metrics.h"
 #include "learning/metrics/confidence.h"
 #include "learning/metrics/task_accuracies.h"
-#include "studies/setup/study_data.h"
-#include "studies/setup/study_file.h"
 #include "studies/uacl/run_result.h"
 
 namespace hemafed::studies {
@@ -33,6 +31,24 @@ struct MethodResults {
   std::string name;  // "uacl", "uacl K=125"
   std::vector<std::uint64_t> seeds;
   std::vector<RunResult> results;  // one a seed
+};
+
+// A test set as readers know it.
+struct TestSet {
+  std::string title;
+  // One a picture, in the order of the answers. Pictures of one group are not independent; an empty one stands alone.
+  std::vector<std::string> files, groups;
+};
+
+// Methods that learned the same tasks in the same order and answered for the same pictures. A method may lack the
+// answers for an unseen test set: its column is then empty.
+struct Comparison {
+  std::string name;  // of its files
+  std::string title;
+  std::vector<std::string> classes;
+  std::size_t tasks = 0;  // The first test sets are those of the tasks, in order; more are unseen ones.
+  std::vector<TestSet> test_sets;
+  std::vector<MethodResults> methods;
 };
 
 // Figures of one run, by the names of task_accuracies.h.
@@ -63,9 +79,8 @@ struct RunFigures {
 // Truth x prediction of the last model over all test pictures of the tasks, summed over seeds.
 [[nodiscard]] ConfusionMatrix LastConfusion(const MethodResults& method, std::size_t classes);
 
-// Difference of average accuracy after the last task, ours minus theirs. Both must be of one experiment and have the
-// same test sets.
+// Difference of average accuracy after the last task, ours minus theirs. Both must be of `comparison`.
 [[nodiscard]] learning::Interval Difference(const MethodResults& ours, const MethodResults& theirs,
-                                            const StudyData& data);
+                                            const Comparison& comparison);
 
 }  // namespace hemafed::studies

@@ -34,24 +34,34 @@ Cell Optional(const std::vector<RunFigures>& figures, std::optional<double> RunF
   return Shown(learning::DescribeRuns(values));
 }
 
+// Of an unseen test set a method may know nothing.
+bool HasAnswers(const MethodResults& method, std::size_t test_set) {
+  return !method.results.front().columns.at(test_set).empty();
+}
+
 std::string SeedsNote(const MethodResults& method) {
   const std::size_t seeds = method.results.size();
   return seeds == 1 ? "One seed." : "Mean ± sample standard deviation over " + std::to_string(seeds) + " seeds.";
 }
 
-std::vector<std::string> ClassNames(const StudyFile& study) { return study.classes; }
-
-std::vector<std::string> TaskNames(const ExperimentResults& results) {
+std::vector<std::string> TaskNames(const Comparison& results) {
   std::vector<std::string> names;
-  for (std::size_t t = 0; t < results.description().tasks.size(); ++t) {
-    names.push_back(results.data->Columns(results.experiment)[t].title);
-  }
+  for (std::size_t t = 0; t < results.tasks; ++t) names.push_back(results.test_sets[t].title);
   return names;
+}
+
+std::string SeedsNote(const Comparison& results) {
+  for (const MethodResults& method : results.methods) {
+    if (method.results.size() != results.methods.front().results.size()) {
+      return "Mean ± sample standard deviation over each method's seeds; one seed has no spread.";
+    }
+  }
+  return SeedsNote(results.methods.front());
 }
 
 // One line a method of a figure for each task: its mean over seeds and their spread.
 template <class Get>
-LineChart ByTask(const ExperimentResults& results, std::string title, std::string y_title, const Get& get) {
+LineChart ByTask(const Comparison& results, std::string title, std::string y_title, const Get& get) {
   LineChart chart;
   chart.title = std::move(title);
   chart.x_title = "after learning";
@@ -94,7 +104,7 @@ std::optional<UaclMethod> PublishedMethod(const std::string& strategy) {
 
 MeasuredScore ScoreOf(const ExperimentResults& results, const MethodResults& method, UaclExperiment row,
                       bool first_of_its_strategy) {
-  const auto figures = FiguresOf(method, results.study->classes.size());
+  const auto figures = FiguresOf(method, results.classes.size());
   MeasuredScore score;
   score.experiment = row;
   if (first_of_its_strategy) score.method = PublishedMethod(results.study->methods[method.method].strategy);
@@ -114,21 +124,40 @@ MeasuredScore ScoreOf(const ExperimentResults& results, const MethodResults& met
 
 }  // namespace
 
-Table ResultsTable(const ExperimentResults& results) {
+ExperimentResults::ExperimentResults(const StudyFile& of_study, const StudyData& of_data, std::size_t number)
+    : study(&of_study), data(&of_data), experiment(number) {
+  name = description().name;
+  title = description().title;
+  classes = of_study.classes;
+  tasks = description().tasks.size();
+  for (const TestColumn& column : of_data.Columns(number)) {
+    TestSet& set = test_sets.emplace_back();
+    set.title = column.title;
+    for (const std::uint32_t position : column.pictures) {
+      const learning::PictureEntry& picture = of_data.Domain(column.domain).index().pictures[position];
+      set.files.push_back(picture.file);
+      set.groups.push_back(picture.group);
+    }
+  }
+}
+
+Table ResultsTable(const Comparison& results) {
   Table table;
-  table.title = results.description().title;
+  table.title = results.title;
   table.columns = {{"method"}};
-  const auto& columns = results.data->Columns(results.experiment);
-  for (const TestColumn& column : columns) table.columns.push_back({column.title});
+  const std::vector<TestSet>& columns = results.test_sets;
+  for (const TestSet& column : columns) table.columns.push_back({column.title});
   for (const char* title :
        {"average", "De Lange forgetting", "first-task drop", "macro F1", "ROC-AUC", "calibration error", "seconds"}) {
     table.columns.push_back({title});
   }
   for (const MethodResults& method : results.methods) {
-    const auto figures = FiguresOf(method, results.study->classes.size());
+    const auto figures = FiguresOf(method, results.classes.size());
     std::vector<Cell> row{method.name};
     for (std::size_t j = 0; j < columns.size(); ++j) {
-      row.emplace_back(Shown(Describe(figures, [&](const RunFigures& run) { return run.last_row[j]; })));
+      row.push_back(HasAnswers(method, j)
+                        ? Shown(Describe(figures, [&](const RunFigures& run) { return run.last_row[j]; }))
+                        : Cell());
     }
     row.emplace_back(Shown(Over(figures, &RunFigures::average_accuracy)));
     row.emplace_back(Shown(Over(figures, &RunFigures::de_lange)));
@@ -142,7 +171,7 @@ Table ResultsTable(const ExperimentResults& results) {
     table.rows.push_back(std::move(row));
   }
   table.notes = {
-      SeedsNote(results.methods.front()),
+      SeedsNote(results),
       "Accuracy after the last task, on each test set and averaged over the tasks' test sets (unseen ones do "
       "not count). Forgetting: De Lange et al., TPAMI 2022; first-task drop: mean per step. F1 and AUC are "
       "over all tasks' test pictures together; calibration error only where scores are probabilities. "
@@ -150,13 +179,13 @@ Table ResultsTable(const ExperimentResults& results) {
   return table;
 }
 
-Table DifferencesTable(const ExperimentResults& results) {
+Table DifferencesTable(const Comparison& results) {
   Table table;
   table.title = "Differences of average accuracy";
   table.columns = {{"ours"}, {"theirs"}, {"difference"}, {"low"}, {"high"}, {"settled"}};
   for (std::size_t i = 0; i < results.methods.size(); ++i) {
     for (std::size_t k = i + 1; k < results.methods.size(); ++k) {
-      const auto interval = Difference(results.methods[i], results.methods[k], *results.data);
+      const auto interval = Difference(results.methods[i], results.methods[k], results);
       table.rows.push_back({results.methods[i].name, results.methods[k].name, Measurement{.value = interval.estimate},
                             Measurement{.value = interval.low}, Measurement{.value = interval.high},
                             interval.ExcludesZero() ? "yes" : "no"});
@@ -168,18 +197,18 @@ Table DifferencesTable(const ExperimentResults& results) {
   return table;
 }
 
-Table MatrixTable(const ExperimentResults& results, const MethodResults& method) {
+Table MatrixTable(const Comparison& results, const MethodResults& method) {
   Table table;
   table.title = method.name + ": accuracy after each task on each test set";
   table.columns = {{"after"}};
-  const auto& columns = results.data->Columns(results.experiment);
-  for (const TestColumn& column : columns) table.columns.push_back({column.title});
-  for (std::size_t t = 0; t < results.description().tasks.size(); ++t) {
+  const std::vector<TestSet>& columns = results.test_sets;
+  for (const TestSet& column : columns) table.columns.push_back({column.title});
+  for (std::size_t t = 0; t < results.tasks; ++t) {
     std::vector<Cell> row{columns[t].title};
     for (std::size_t j = 0; j < columns.size(); ++j) {
       std::vector<double> values;
       for (const RunResult& result : method.results) values.push_back(result.Accuracy(t, j));
-      row.emplace_back(Shown(learning::DescribeRuns(values)));
+      row.push_back(HasAnswers(method, j) ? Shown(learning::DescribeRuns(values)) : Cell());
     }
     table.rows.push_back(std::move(row));
   }
@@ -187,8 +216,8 @@ Table MatrixTable(const ExperimentResults& results, const MethodResults& method)
   return table;
 }
 
-Table ClassTable(const ExperimentResults& results, const MethodResults& method) {
-  const auto report = learning::DescribeClasses(LastConfusion(method, results.study->classes.size()));
+Table ClassTable(const Comparison& results, const MethodResults& method) {
+  const auto report = learning::DescribeClasses(LastConfusion(method, results.classes.size()));
   Table table;
   table.title = method.name + ": scores by class";
   table.columns = {{"class"}, {"precision"}, {"sensitivity"}, {"specificity"}, {"F1"}, {"pictures"}};
@@ -197,7 +226,7 @@ Table ClassTable(const ExperimentResults& results, const MethodResults& method) 
                           Measurement{.value = scores.specificity}, Measurement{.value = scores.f1},
                           Measurement{.value = static_cast<double>(support), .digits = 0}});
   };
-  const std::vector<std::string> names = ClassNames(*results.study);
+  const std::vector<std::string> names = results.classes;
   for (std::size_t c = 0; c < names.size(); ++c) {
     if (report.classes[c].support > 0) add(names[c], report.classes[c], report.classes[c].support);
   }
@@ -220,34 +249,40 @@ std::optional<Table> PublishedTable(const ExperimentResults& results) {
   }
   std::string measured_on;
   for (const std::string& name : TaskNames(results)) measured_on += (measured_on.empty() ? "" : ", ") + name;
-  return UaclComparison(scores, measured_on + "; " + std::to_string(results.study->classes.size()) + " classes");
+  return UaclComparison(scores, measured_on + "; " + std::to_string(results.classes.size()) + " classes");
 }
 
-LineChart AverageChart(const ExperimentResults& results) {
+LineChart AverageChart(const Comparison& results) {
   return ByTask(results, "Average accuracy on the tasks so far", "accuracy",
                 [](const learning::TaskAccuracies& matrix, std::size_t t) { return matrix.AverageAfter(t); });
 }
 
-LineChart FirstTaskChart(const ExperimentResults& results) {
+LineChart FirstTaskChart(const Comparison& results) {
   return ByTask(results, "Accuracy on the first task", "accuracy",
                 [](const learning::TaskAccuracies& matrix, std::size_t t) { return matrix.At(t, 0); });
 }
 
-BarChart ForgettingChart(const ExperimentResults& results) {
+BarChart ForgettingChart(const Comparison& results) {
   BarChart chart;
   chart.title = "Forgetting";
   chart.y_title = "accuracy lost";
   BarSeries de_lange{.name = "De Lange", .values = {}, .spread = {}};
   BarSeries drop{.name = "first-task drop per step", .values = {}, .spread = {}};
+  bool several_seeds = false;  // Of any method; one with a single seed then has no visible spread.
   for (const MethodResults& method : results.methods) {
-    const auto figures = FiguresOf(method, results.study->classes.size());
+    const auto figures = FiguresOf(method, results.classes.size());
     chart.groups.push_back(method.name);
-    const auto add = [](BarSeries& series, const OverRuns& over) {
+    const auto add = [&](BarSeries& series, const OverRuns& over) {
       series.values.emplace_back(over.mean);
-      if (over.runs > 1) series.spread.push_back(over.deviation);
+      series.spread.push_back(over.deviation);
+      several_seeds = several_seeds || over.runs > 1;
     };
     add(de_lange, Over(figures, &RunFigures::de_lange));
     add(drop, Describe(figures, [](const RunFigures& run) { return run.first_task_drop.mean; }));
+  }
+  if (!several_seeds) {
+    de_lange.spread.clear();
+    drop.spread.clear();
   }
   chart.series = {std::move(de_lange), std::move(drop)};
   return chart;
@@ -267,7 +302,7 @@ LineChart BudgetChart(const ExperimentResults& results) {
     series.name = results.study->methods[method.method].name;
     series.values.resize(budgets.size());
     const auto place = std::find(budgets.begin(), budgets.end(), method.budget.value_or(0)) - budgets.begin();
-    const auto over = Over(FiguresOf(method, results.study->classes.size()), &RunFigures::average_accuracy);
+    const auto over = Over(FiguresOf(method, results.classes.size()), &RunFigures::average_accuracy);
     series.values.at(static_cast<std::size_t>(place)) = over.mean;
     if (over.runs > 1) {
       series.spread.resize(budgets.size());
@@ -278,11 +313,11 @@ LineChart BudgetChart(const ExperimentResults& results) {
   return chart;
 }
 
-ConfusionChart ConfusionOf(const ExperimentResults& results, const MethodResults& method) {
-  const ConfusionMatrix matrix = LastConfusion(method, results.study->classes.size());
+ConfusionChart ConfusionOf(const Comparison& results, const MethodResults& method) {
+  const ConfusionMatrix matrix = LastConfusion(method, results.classes.size());
   ConfusionChart chart;
   chart.title = method.name + ": last model, all tasks' test pictures";
-  chart.classes = ClassNames(*results.study);
+  chart.classes = results.classes;
   for (std::size_t truth = 0; truth < matrix.classes(); ++truth) {
     for (std::size_t predicted = 0; predicted < matrix.classes(); ++predicted) {
       chart.counts.push_back(matrix.At(truth, predicted));

@@ -8,7 +8,6 @@
 #include <iostream>
 #include <map>
 #include <memory>
-#include <thread>
 
 #include "common/error.h"
 #include "common/program.h"
@@ -129,7 +128,7 @@ std::vector<ExperimentResults> Gather(const StudyFile& study, const StudyData& d
                                       std::vector<RunResult> results) {
   std::vector<ExperimentResults> gathered;
   for (const std::size_t e : experiments) {
-    ExperimentResults experiment{.study = &study, .data = &data, .experiment = e, .methods = {}};
+    ExperimentResults experiment(study, data, e);
     for (std::size_t i = 0; i < runs.size(); ++i) {
       const RunKey& key = runs[i].key;
       if (key.experiment != e) continue;
@@ -152,8 +151,7 @@ std::vector<ExperimentResults> Gather(const StudyFile& study, const StudyData& d
 unsigned JobsOf(const UaclOptions& options, const StudyFile& study, const RunKey& first, c10::Device device) {
   if (options.jobs > 0) return options.jobs;
   if (!device.is_cpu()) return 1;  // One run fills a GPU.
-  const auto threads = static_cast<unsigned>(study.SettingsOf(first).threads);
-  return std::max(1u, std::thread::hardware_concurrency() / threads);
+  return UsualJobs(static_cast<unsigned>(study.SettingsOf(first).threads));
 }
 
 }  // namespace

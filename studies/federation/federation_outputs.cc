@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "studies/federation/federation_outputs.h"
+
+#include <nlohmann/json.hpp>
+
+#include "learning/metrics/confidence.h"
+#include "studies/report/html_report.h"
+#include "studies/report/raster.h"
+#include "studies/report/svg.h"
+#include "studies/uacl/comparison_outputs.h"
+#include "studies/uacl/study_tables.h"
+
+namespace hemafed::studies {
+
+namespace {
+
+using nlohmann::json;
+
+constexpr double kBytesOfAMegabyte = 1e6;
+
+double Fraction(std::int64_t millionths) { return static_cast<double>(millionths) / 1e6; }
+
+Measurement Described(const std::vector<double>& values, int digits) {
+  const learning::OverRuns over = learning::DescribeRuns(values);
+  return {.value = over.mean, .spread = over.runs > 1 ? std::optional(over.deviation) : std::nullopt, .digits = digits};
+}
+
+// What a federation costs.
+Table CostTable(const FederationComparison& comparison) {
+  Table table;
+  table.title = "What it cost";
+  table.columns = {{"plan"},        {"MB to sites"},     {"MB from sites"}, {"MB moved"},
+                   {"log entries"}, {"updates refused"}, {"seconds"},       {"auditor"}};
+  for (const ArmResults& arm : comparison.arms) {
+    std::vector<double> to, from, moved, entries, refused, seconds;
+    std::string audit = "ok";
+    for (const FederationResult& result : arm.results) {
+      to.push_back(static_cast<double>(result.bytes_to_sites) / kBytesOfAMegabyte);
+      from.push_back(static_cast<double>(result.bytes_from_sites) / kBytesOfAMegabyte);
+      moved.push_back(to.back() + from.back());
+      entries.push_back(static_cast<double>(result.entries));
+      refused.push_back(static_cast<double>(result.refused));
+      seconds.push_back(static_cast<double>(result.seconds_thousandths) / 1000);
+      if (result.audit != "ok") audit = result.audit;
+    }
+    table.rows.push_back({arm.name, Described(to, 1), Described(from, 1), Described(moved, 1), Described(entries, 0),
+                          Described(refused, 0), Described(seconds, 0), audit});
+  }
+  table.notes = {
+      "Bytes on the wire as the coordinator counts them (1 MB = 10^6 bytes): frames with encryption and transport "
+      "headers; a run that was interrupted moved a few more. Seconds of one run on this machine, with other runs "
+      "beside "
+      "it. Auditor: `hemafed-audit replay` over the run's log and objects."};
+  return table;
+}
+
+// The digests by which a run can be compared with one of real processes.
+Table DigestTable(const FederationComparison& comparison) {
+  Table table;
+  table.title = "Digests";
+  table.columns = {{"plan"}, {"seed"}, {"model"}, {"log root"}};
+  for (const ArmResults& arm : comparison.arms) {
+    for (std::size_t i = 0; i < arm.results.size(); ++i) {
+      table.rows.push_back(
+          {arm.name, std::to_string(arm.seeds[i]), arm.results[i].model.Hex(), arm.results[i].log_root.Hex()});
+    }
+  }
+  table.notes = {
+      "Real processes end with the same model for the same plan, pictures and machine class; their log has "
+      "other keys and times, hence another root."};
+  return table;
+}
+
+// Hospitals that no task learned, with the interval of a share.
+std::optional<Table> UnseenTable(const FederationComparison& comparison) {
+  if (comparison.test_sets.size() == comparison.tasks) return std::nullopt;
+  Table table;
+  table.title = "Unseen hospitals after the last task";
+  table.columns = {{"method"}, {"test set"}, {"seed"}, {"right"}, {"pictures"}, {"accuracy"}, {"low"}, {"high"}};
+  for (const MethodResults& method : comparison.methods) {
+    for (std::size_t j = comparison.tasks; j < comparison.test_sets.size(); ++j) {
+      for (std::size_t i = 0; i < method.results.size(); ++i) {
+        const RunResult& result = method.results[i];
+        if (result.columns[j].empty()) continue;
+        std::uint64_t right = 0;
+        for (std::size_t k = 0; k < result.columns[j].size(); ++k) {
+          right += result.columns[j][k] == result.answers.back()[j][k] ? 1 : 0;
+        }
+        const auto interval = learning::WilsonInterval(right, result.columns[j].size());
+        table.rows.push_back({method.name, comparison.test_sets[j].title, std::to_string(method.seeds[i]),
+                              Measurement{.value = static_cast<double>(right), .digits = 0},
+                              Measurement{.value = static_cast<double>(result.columns[j].size()), .digits = 0},
+                              Measurement{.value = interval.estimate}, Measurement{.value = interval.low},
+                              Measurement{.value = interval.high}});
+      }
+    }
+  }
+  table.notes = {"95 % Wilson interval of each run's share."};
+  return table;
+}
+
+std::vector<Table> MainTables(const FederationComparison& comparison) {
+  std::vector<Table> tables{ResultsTable(comparison)};
+  if (comparison.methods.size() > 1) tables.push_back(DifferencesTable(comparison));
+  if (auto unseen = UnseenTable(comparison)) tables.push_back(std::move(*unseen));
+  tables.push_back(CostTable(comparison));
+  tables.push_back(DigestTable(comparison));
+  return tables;
+}
+
+// One run under the names of `make demo`'s summary: what the log says.
+json SummaryOf(const FederationResult& result, std::uint64_t seed) {
+  const AccuracyMatrix matrix = result.Matrix();
+  json rows = json::array(), accuracy = json::object();
+  for (const auto& row : result.matrix_millionths) {
+    json values = json::array();
+    for (const std::uint64_t value : row) values.push_back(Fraction(static_cast<std::int64_t>(value)));
+    rows.push_back(std::move(values));
+  }
+  for (std::size_t j = 0; j < result.columns.size(); ++j) accuracy[result.columns[j]] = rows.back()[j];
+  return {{"seed", seed},
+          {"matrix", rows},
+          {"accuracy", accuracy},
+          {"average_accuracy", Fraction(matrix.AverageAccuracyMillionths())},
+          {"forgetting",
+           {{"de_lange", Fraction(matrix.DeLangeForgettingMillionths())},
+            {"first_task_drop", Fraction(matrix.FirstTaskDropMillionths())}}},
+          {"bytes_to_sites", result.bytes_to_sites},
+          {"bytes_from_sites", result.bytes_from_sites},
+          {"bytes_sent", result.bytes_to_sites + result.bytes_from_sites},
+          {"wall_s", static_cast<double>(result.seconds_thousandths) / 1000},
+          {"model_digest", result.model.Hex()},
+          {"log_root", result.log_root.Hex()},
+          {"entries", result.entries},
+          {"rounds", result.rounds},
+          {"refused", result.refused},
+          {"audit", result.audit},
+          {"updates_kept", result.updates_kept}};
+}
+
+json Summary(const std::vector<FederationComparison>& comparisons) {
+  json experiments = json::object();
+  for (const FederationComparison& comparison : comparisons) {
+    json object = SummaryOf(static_cast<const Comparison&>(comparison));
+    json federated = json::object();
+    for (const ArmResults& arm : comparison.arms) {
+      json runs = json::array();
+      for (std::size_t i = 0; i < arm.results.size(); ++i) runs.push_back(SummaryOf(arm.results[i], arm.seeds[i]));
+      federated[arm.name] = std::move(runs);
+    }
+    object["federated"] = std::move(federated);
+    experiments[comparison.name] = std::move(object);
+  }
+  return {{"experiments", experiments}};
+}
+
+}  // namespace
+
+std::string FederationText(const std::vector<FederationComparison>& comparisons) {
+  std::string text;
+  for (const FederationComparison& comparison : comparisons) {
+    for (const Table& table : MainTables(comparison)) text += TextTable(table) + "\n";
+  }
+  return text;
+}
+
+void WriteFederationStudy(FileSystem& files, const Path& folder, const std::vector<FederationComparison>& comparisons,
+                          const RunRecord& record) {
+  files.CreateFolders(folder / "plots");
+  HtmlReport report{.title = "Simulated federations", .summary = "", .settings = {}, .sections = {}};
+  report.summary = record.program_version + ", LibTorch " + record.torch_version +
+                   ". Every run is a whole federation: coordinator, agents and trainers in one process, under virtual "
+                   "time; its log and objects lie in the run's folder.";
+  CollectSettings(record.settings, "", report.settings);
+  std::string markdown;
+  std::vector<const Comparison*> shared;
+  for (const FederationComparison& comparison : comparisons) {
+    shared.push_back(&comparison);
+    ReportSection section{.title = comparison.title, .parts = {}};
+    for (Table& table : MainTables(comparison)) {
+      markdown += MarkdownTable(table) + "\n";
+      section.parts.emplace_back(std::move(table));
+    }
+    std::vector<NamedFigure> figures = SharedFigures(comparison);
+    for (const MethodResults& method : comparison.methods) {
+      std::string name = method.name;
+      for (char& c : name) c = c == ' ' || c == '=' ? '-' : c;
+      figures.push_back(ConfusionFigure(comparison, method, name));
+    }
+    for (NamedFigure& figure : figures) {
+      WriteFileAtomically(files, folder / "plots" / (figure.name + ".svg"), RenderSvg(figure.figure.drawing));
+      WriteFileAtomically(files, folder / "plots" / (figure.name + ".png"), AsText(RenderPng(figure.figure.drawing)));
+      section.parts.emplace_back(std::move(figure.figure));
+    }
+    for (const MethodResults& method : comparison.methods) {
+      section.parts.emplace_back(MatrixTable(comparison, method));
+      section.parts.emplace_back(ClassTable(comparison, method));
+    }
+    report.sections.push_back(std::move(section));
+  }
+  WriteHtml(files, folder / "report.html", report);
+  WriteFileAtomically(files, folder / "tables.md", markdown);
+  WriteFileAtomically(files, folder / "tables.txt", FederationText(comparisons));
+  WriteFileAtomically(files, folder / "summary.json", Summary(comparisons).dump(2) + "\n");
+  WriteFileAtomically(files, folder / "matrix.csv", MatrixCsv(shared));
+  WriteFileAtomically(files, folder / "predictions.csv", PredictionsCsv(shared));
+  WriteRunRecord(files, folder / "record.json", record);
+}
+
+}  // namespace hemafed::studies

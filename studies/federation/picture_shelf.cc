@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "studies/federation/picture_shelf.h"
+
+#include <nlohmann/json.hpp>
+#include <utility>
+
+namespace hemafed::studies {
+
+namespace {
+
+// Everything that an opening depends on.
+std::string KeyOf(const SiteSettings& site, const Plan& plan) {
+  const AugmentationPlan& change = plan.augmentation;
+  const nlohmann::json key = {site.site,
+                              site.pictures.string(),
+                              static_cast<int>(site.layout),
+                              site.labels.string(),
+                              plan.classes,
+                              plan.model.input_px,
+                              {change.flips, static_cast<int>(change.rotation), change.brightness, change.contrast,
+                               change.saturation, change.hue, change.zoom, change.shift, change.blur}};
+  return key.dump();
+}
+
+}  // namespace
+
+PictureShelf::PictureShelf(FileSystem& files, Path cache_folder, OnProgress on_progress)
+    : files_(files), cache_(std::move(cache_folder)), on_progress_(std::move(on_progress)) {}
+
+std::shared_ptr<const trainer::Pictures> PictureShelf::Open(const SiteSettings& site, const Plan& plan) {
+  const std::lock_guard lock(mutex_);
+  auto& pictures = shelf_[KeyOf(site, plan)];
+  if (!pictures) {
+    const Path folder = cache_ / site.site;
+    files_.CreateFolders(folder);
+    pictures = std::make_shared<const trainer::Pictures>(files_, site, folder, plan,
+                                                         [&](std::uint64_t done, std::uint64_t total) {
+                                                           if (on_progress_) on_progress_(site.site, done, total);
+                                                         });
+  }
+  return pictures;
+}
+
+}  // namespace hemafed::studies

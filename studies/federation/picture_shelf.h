@@ -1,0 +1,44 @@
+// studies/federation/picture_shelf.h
+// SPDX-License-Identifier: Apache-2.0
+//
+// The pictures of a simulation's sites, opened once and shared by all trainers and runs of this process. Two plans that
+// differ in what becomes of a picture (classes, input size, augmentation) get two openings; their tiles lie in one
+// folder a site, by content.
+//
+// Errors: those of trainer::Pictures; whatever `on_progress` throws. Thread-safety: Open from several threads, one
+// opening at a time; what it returns may be used by several threads.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "codec/plan.h"
+#include "codec/site_settings.h"
+#include "common/file_system.h"
+#include "site_agent/trainer/pictures.h"
+
+namespace hemafed::studies {
+
+class PictureShelf {
+ public:
+  // Called while pictures are read; may throw to stop.
+  using OnProgress = std::function<void(const std::string& site, std::uint64_t done, std::uint64_t total)>;
+
+  // `files` is borrowed.
+  PictureShelf(FileSystem& files, Path cache_folder, OnProgress on_progress);
+
+  [[nodiscard]] std::shared_ptr<const trainer::Pictures> Open(const SiteSettings& site, const Plan& plan);
+
+ private:
+  FileSystem& files_;
+  Path cache_;
+  OnProgress on_progress_;
+  std::mutex mutex_;
+  std::map<std::string, std::shared_ptr<const trainer::Pictures>> shelf_;
+};
+
+}  // namespace hemafed::studies
