@@ -30,6 +30,7 @@ constexpr double kMinGamma = 1e-6, kMaxGamma = 1000;  // Steps of a millionth: w
 // Above it a step echoes for more than a hundred rounds.
 constexpr double kMaxServerMomentum = 0.99;
 constexpr std::int64_t kMaxProbe = 10'000;
+constexpr std::int64_t kMaxAbsenceSeconds = 30 * 24 * 3600;  // Longer than any hospital's maintenance.
 const std::vector<std::string_view> kRuleNames{"mean", "distillation", "median", "trimmed_mean"};
 
 constexpr TextRule kPlainNameRule{"1 to 48 of a-z, 0-9, '_' and '-', starting with a letter or digit", IsPlainName};
@@ -146,6 +147,13 @@ RetentionPlan ReadRetention(const Settings& table, const Plan& plan) {
   retention.max_drop_millionths = static_cast<std::uint64_t>(RoundHalfEven(max_drop * 1e6));
   retention.halvings = static_cast<std::uint32_t>(table.Integer("halvings", 0, kMaxHalvings));
   return retention;
+}
+
+AbsencePlan ReadAbsence(const Settings& table) {
+  AbsencePlan absence;
+  const bool skips = table.Choice("rehearsing", {"wait", "skip"}) == 1;
+  if (skips) absence.after_s = static_cast<std::uint32_t>(table.Integer("after_s", 1, kMaxAbsenceSeconds));
+  return absence;
 }
 
 // A rule that the task's number of sites cannot support is refused here, not run degenerate.
@@ -346,6 +354,7 @@ Plan ParsePlan(std::string_view toml, const std::string& where) {
   plan.rehearsal = ReadRehearsal(rehearsal, plan.strategy.kind);
   plan.aggregation = ReadAggregation(settings.Table("aggregation"), plan.strategy.kind);
   plan.min_pictures = static_cast<std::uint64_t>(settings.Table("privacy").Integer("min_pictures", 1, 10'000));
+  if (const auto table = settings.OptionalTable("absence")) plan.absence = ReadAbsence(*table);
   if (const auto table = settings.OptionalTable("retention")) plan.retention = ReadRetention(*table, plan);
   for (const Settings& table : settings.Tables("task", kMaxTasks)) {
     plan.tasks.push_back(ReadTask(table, plan));

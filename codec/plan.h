@@ -124,6 +124,11 @@ struct RetentionPlan {
   std::uint32_t halvings = 0;             // How often a step that drops more is halved before it is given up.
 };
 
+// What happens when a site that rehearses or judges does not answer. The active site is always waited for.
+struct AbsencePlan {
+  std::uint32_t after_s = 0;  // So long after a task, round or candidate was opened; 0: sites are waited for.
+};
+
 struct TaskPlan {
   std::string site;
   std::uint32_t rounds = 0;
@@ -152,6 +157,7 @@ struct Plan {
   RehearsalPlan rehearsal;
   AggregationPlan aggregation;
   RetentionPlan retention;
+  AbsencePlan absence;
   std::uint64_t min_pictures = 0;  // n_min of design 11.5.
   std::vector<TaskPlan> tasks;
   std::vector<std::string> observers;  // Hospitals that score every task's model and never train.

@@ -31,8 +31,8 @@ bool Sequencer::Step() {
       ledger_.Append(RoundOpenedEntry{.task = state.task(), .round = state.round(), .base = state.model()});
       return true;
     case Phase::kRoundOpen:
-      if (state.updates().size() + state.refused().size() < state.participants().size() || Stuck()) return false;
-      if (state.Judges().empty()) {
+      if (!state.Awaited().empty() || Stuck()) return false;
+      if (!state.Gated()) {
         CloseRound();
       } else {
         OfferCandidate(0);
@@ -61,10 +61,7 @@ bool Sequencer::Step() {
 
 std::optional<std::string> Sequencer::Stuck() const {
   const FederationState& state = ledger_.state();
-  if (state.phase() != Phase::kRoundOpen ||
-      state.updates().size() + state.refused().size() < state.participants().size()) {
-    return std::nullopt;
-  }
+  if (state.phase() != Phase::kRoundOpen || !state.Awaited().empty()) return std::nullopt;
   const auto why = state.WhyRoundCannotClose();
   if (!why) return std::nullopt;
   return "round " + std::to_string(state.round() + 1) + " in task " + std::to_string(state.task() + 1) +

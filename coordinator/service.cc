@@ -108,8 +108,30 @@ std::vector<wire::Outgoing> Service::Tick() {
   std::vector<wire::Outgoing> out = transfer_.ReclaimStalled();
   for (const Error& error : transfer_.TakeStorageErrors()) throw error;
   TakeInbox();
+  LeaveOutTheLate();
   Advance(out);
   return out;
+}
+
+void Service::LeaveOutTheLate() {
+  if (!state().has_plan() || state().phase() == Phase::kClosed) return;
+  // What is being waited for: the step changes with task, round, phase and candidate.
+  const Digest candidate = state().candidate() ? state().candidate()->model : Digest{};
+  const WaitingFor now{state().task(), state().round(), state().phase(), candidate};
+  if (now != waiting_for_) {
+    waiting_for_ = now;
+    waiting_since_ms_ = clock_.MonotonicMs();
+  }
+  const std::int64_t after_ms = std::int64_t{state().plan().absence.after_s} * 1000;
+  if (after_ms == 0 || clock_.MonotonicMs() - waiting_since_ms_ < after_ms) return;
+  for (const std::string& site : state().Awaited()) {
+    if (site == state().participants().front()) continue;
+    const AbsentEntry absence = state().AbsenceOf(site);
+    ledger_.Append(absence);
+    Tell(site + " did not answer in " + std::to_string(state().plan().absence.after_s) + " s: task " +
+         std::to_string(absence.task + 1) + " goes on without it and its " + std::to_string(absence.exemplars) +
+         " exemplars");
+  }
 }
 
 void Service::TakeInbox() {
@@ -196,10 +218,9 @@ std::optional<wire::Refusal> Service::Authorise(const wire::TransferRequest& req
     if (current) return std::nullopt;
     return refuse("only the plan, the current model and its teacher can be fetched now");
   }
-  const auto& participants = state().participants();
-  const bool takes_part = std::find(participants.begin(), participants.end(), request.user) != participants.end();
-  const bool answered = state().updates().contains(request.user) || state().refused().contains(request.user);
-  if (state().phase() != Phase::kRoundOpen || !takes_part || answered) {
+  const std::vector<std::string> awaited = state().Awaited();
+  const bool is_awaited = std::find(awaited.begin(), awaited.end(), request.user) != awaited.end();
+  if (state().phase() != Phase::kRoundOpen || !is_awaited) {
     return refuse("no update of this site is due");
   }
   const UpdateLayout layout = LayoutOfModel(SafetensorsReader::Open(files_, store_.PathOf(state().model())));

@@ -16,6 +16,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "common/clock.h"
@@ -66,6 +67,8 @@ class Service {
 
  private:
   void TakeInbox();
+  // Logs as absent whom the plan does not wait for any longer. The time runs anew after a restart.
+  void LeaveOutTheLate();
   void Advance(std::vector<wire::Outgoing>& out);
   void PushAssignments(std::vector<wire::Outgoing>& out);
   [[nodiscard]] wire::Welcome WelcomeFor(const std::string& site) const;
@@ -85,6 +88,9 @@ class Service {
   std::map<std::string, Digest> told_;     // Assignment each connected site was last sent.
   std::map<std::string, Digest> putting_;  // The one update file each site may be putting.
   std::optional<std::string> told_stuck_;
+  using WaitingFor = std::tuple<std::uint32_t, std::uint32_t, Phase, Digest>;  // Task, round, phase, candidate.
+  std::optional<WaitingFor> waiting_for_;
+  std::int64_t waiting_since_ms_ = 0;
   std::vector<std::string> news_;
 };
 

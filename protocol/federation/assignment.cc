@@ -29,14 +29,15 @@ Job BaseJob(const FederationState& state, const std::string& site, JobKind kind)
 std::optional<Job> JobFor(const FederationState& state, const std::string& site) {
   const auto& participants = state.participants();
   const bool takes_part = std::find(participants.begin(), participants.end(), site) != participants.end();
+  const std::vector<std::string> awaited = state.Awaited();
+  const bool is_awaited = std::find(awaited.begin(), awaited.end(), site) != awaited.end();
   const bool rehearsing = takes_part && site != participants.front();
-  if (state.phase() == Phase::kCommitting && takes_part && !state.commitments().contains(site)) {
+  if (state.phase() == Phase::kCommitting && is_awaited) {
     Job job = BaseJob(state, site, JobKind::kCommit);
     job.rehearsing = rehearsing;
     return job;
   }
-  const bool answered = state.updates().contains(site) || state.refused().contains(site);
-  if (state.phase() == Phase::kRoundOpen && takes_part && !answered) {
+  if (state.phase() == Phase::kRoundOpen && is_awaited) {
     Job job = BaseJob(state, site, JobKind::kTrain);
     job.round = state.round();
     job.rehearsing = rehearsing;
@@ -45,9 +46,7 @@ std::optional<Job> JobFor(const FederationState& state, const std::string& site)
     return job;
   }
   if (state.phase() == Phase::kJudging) {
-    const std::vector<std::string> judges = state.Judges();
-    const bool judges_too = std::find(judges.begin(), judges.end(), site) != judges.end();
-    if (!judges_too || state.judgements().contains(site)) return std::nullopt;
+    if (!is_awaited) return std::nullopt;
     Job job = BaseJob(state, site, JobKind::kJudge);
     job.round = state.round();
     job.model = state.candidate()->model;
@@ -95,9 +94,8 @@ Assignment AssignmentFor(const FederationState& state, const std::string& site) 
     assignment.model = state.model();
     return assignment;
   }
-  const auto& participants = state.participants();
-  const bool takes_part = std::find(participants.begin(), participants.end(), site) != participants.end();
-  if (state.phase() == Phase::kAcknowledging && takes_part && !state.acknowledged().contains(site)) {
+  const std::vector<std::string> awaited = state.Awaited();
+  if (state.phase() == Phase::kAcknowledging && std::find(awaited.begin(), awaited.end(), site) != awaited.end()) {
     assignment.action = Action::kAcknowledge;
     assignment.model = state.model();
     return assignment;

@@ -159,6 +159,19 @@ void Read(JsonFields& fields, RefusedEntry& entry) {
   entry.reason = fields.Text("reason", kMaxReasonBytes);
 }
 
+void Fill(json& out, const AbsentEntry& entry) {
+  out["site"] = entry.site;
+  out["task"] = entry.task;
+  out["round"] = entry.round;
+  out["exemplars"] = entry.exemplars;
+}
+void Read(JsonFields& fields, AbsentEntry& entry) {
+  entry.site = PlainName(fields, "site");
+  entry.task = TaskNumber(fields);
+  entry.round = RoundNumber(fields);
+  entry.exemplars = fields.Unsigned("exemplars", kMaxPictures);
+}
+
 void Fill(json& out, const CandidateEntry& entry) {
   out["task"] = entry.task;
   out["round"] = entry.round;
@@ -229,8 +242,8 @@ void Read(JsonFields& fields, PlanClosedEntry& entry) {
 
 // In the order of EntryBody's alternatives.
 constexpr std::array<std::string_view, std::variant_size_v<EntryBody>> kTypeNames{
-    "consortium", "roster",    "plan",         "task_opened", "round_opened", "statement",
-    "refused",    "candidate", "round_closed", "task_closed", "plan_closed"};
+    "consortium", "roster", "plan",      "task_opened",  "round_opened", "statement",
+    "refused",    "absent", "candidate", "round_closed", "task_closed",  "plan_closed"};
 
 template <std::size_t Index = 0>
 EntryBody ReadBody(std::size_t wanted, JsonFields& fields) {

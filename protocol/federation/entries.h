@@ -105,6 +105,14 @@ struct RefusedEntry {
   std::string reason;
 };
 
+// A rehearsing or judging site that did not answer in the plan's time: the task goes on without it. Whether it was late
+// is the coordinator's word; that it had not answered, the log shows.
+struct AbsentEntry {
+  std::string site;
+  std::uint32_t task = 0, round = 0;
+  std::uint64_t exemplars = 0;  // What is not rehearsed because of it.
+};
+
 // A model that the round may end with, for the retention gate (design, 4.4).
 struct CandidateEntry {
   std::uint32_t task = 0, round = 0;
@@ -138,7 +146,7 @@ struct PlanClosedEntry {
 
 using EntryBody =
     std::variant<ConsortiumEntry, RosterEntry, PlanEntry, TaskOpenedEntry, RoundOpenedEntry, StatementEntry,
-                 RefusedEntry, CandidateEntry, RoundClosedEntry, TaskClosedEntry, PlanClosedEntry>;
+                 RefusedEntry, AbsentEntry, CandidateEntry, RoundClosedEntry, TaskClosedEntry, PlanClosedEntry>;
 
 struct Entry {
   std::int64_t at_ms = 0;  // The coordinator's wall clock; nothing is decided by it.

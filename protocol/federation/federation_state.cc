@@ -172,6 +172,7 @@ void FederationState::Advance(const TaskOpenedEntry& entry) {
   commitments_.clear();
   evaluations_.clear();
   carries_residual_.clear();
+  absent_.clear();
   candidate_.reset();
   retained_.clear();
   last_step_.reset();  // Another task, and maybe another layout.
@@ -217,6 +218,8 @@ void FederationState::Check(const StatementEntry& entry) const {
   const bool takes_part = std::find(participants_.begin(), participants_.end(), site) != participants_.end();
   const auto require_participant = [&] {
     if (!takes_part) Refuse(what + ": the site does not take part" + InTask(task_));
+    if (absent_.contains(site))
+      Refuse(what + ": it came too late, the others went on without this site" + InTask(task_));
   };
   JsonFields body(statement.body, what);
 
@@ -246,8 +249,9 @@ void FederationState::Check(const StatementEntry& entry) const {
       break;
     case StatementKind::kJudgement: {
       RequirePhase(Phase::kJudging, "a judgement");
-      const std::vector<std::string> judges = Judges();
+      const std::vector<std::string> judges = plan().Judges(task_);
       if (std::find(judges.begin(), judges.end(), site) == judges.end()) Refuse(what + ": the site is no judge");
+      if (absent_.contains(site)) Refuse(what + ": it came too late, the others went on without this site");
       if (judgements_.contains(site)) OutOfPlace(what + ": already judged this candidate");
       const auto report = JudgementReport::FromJson(body);
       if (report.pictures > plan().retention.pictures) Refuse(what + ": more pictures than the plan's");
@@ -307,7 +311,7 @@ void FederationState::Advance(const StatementEntry& entry) {
   switch (statement.kind) {
     case StatementKind::kCommitment:
       commitments_[site] = CommitmentReport::FromJson(body);
-      if (commitments_.size() == participants_.size()) phase_ = Phase::kBetweenRounds;
+      MoveOn();
       break;
     case StatementKind::kUpdate:
       updates_[site] = UpdateReport::FromJson(body);
@@ -316,10 +320,7 @@ void FederationState::Advance(const StatementEntry& entry) {
     case StatementKind::kJudgement: judgements_[site] = JudgementReport::FromJson(body); break;
     case StatementKind::kAcknowledgement:
       acknowledged_.insert(site);
-      if (acknowledged_.size() == participants_.size()) {
-        ++round_;
-        phase_ = round_ < task_plan().rounds ? Phase::kBetweenRounds : Phase::kEvaluating;
-      }
+      MoveOn();
       break;
     case StatementKind::kExemplars:
       exemplars_[site] = ExemplarReport::FromJson(body).kept;
@@ -327,6 +328,61 @@ void FederationState::Advance(const StatementEntry& entry) {
       break;
     case StatementKind::kEvaluation: evaluations_.emplace(site, EvaluationOf(entry)); break;
   }
+}
+
+std::vector<std::string> FederationState::Awaited() const {
+  const auto answered = [&](const std::string& site) {
+    switch (phase_) {
+      case Phase::kCommitting: return commitments_.contains(site);
+      case Phase::kRoundOpen: return RoundAnswered(site);
+      case Phase::kJudging: return judgements_.contains(site);
+      case Phase::kAcknowledging: return acknowledged_.contains(site);
+      case Phase::kNoPlan:
+      case Phase::kBetweenTasks:
+      case Phase::kBetweenRounds:
+      case Phase::kEvaluating:
+      case Phase::kClosed: break;
+    }
+    return true;
+  };
+  std::vector<std::string> awaited;
+  for (const std::string& site : phase_ == Phase::kJudging ? plan().Judges(task_) : participants_) {
+    if (!absent_.contains(site) && !answered(site)) awaited.push_back(site);
+  }
+  return awaited;
+}
+
+void FederationState::MoveOn() {
+  if (!Awaited().empty()) return;
+  if (phase_ == Phase::kCommitting) {
+    phase_ = Phase::kBetweenRounds;
+  } else if (phase_ == Phase::kAcknowledging) {
+    ++round_;
+    phase_ = round_ < task_plan().rounds ? Phase::kBetweenRounds : Phase::kEvaluating;
+  }
+}
+
+AbsentEntry FederationState::AbsenceOf(const std::string& site) const {
+  const auto kept = exemplars_.find(site);
+  return {.site = site, .task = task_, .round = round_, .exemplars = kept == exemplars_.end() ? 0 : kept->second};
+}
+
+void FederationState::Check(const AbsentEntry& entry) const {
+  if (plan().absence.after_s == 0) Refuse("the plan waits for every site, so none can be absent");
+  const std::vector<std::string> awaited = Awaited();
+  if (std::find(awaited.begin(), awaited.end(), entry.site) == awaited.end()) {
+    OutOfPlace("nothing is awaited from " + entry.site);
+  }
+  if (entry.site == participants_.front()) Refuse("the active site is waited for, however late it is");
+  const AbsentEntry expected = AbsenceOf(entry.site);
+  if (entry.task != expected.task || entry.round != expected.round || entry.exemplars != expected.exemplars) {
+    Refuse("the absence of " + entry.site + " does not say what the log gives");
+  }
+}
+
+void FederationState::Advance(const AbsentEntry& entry) {
+  absent_.insert(entry.site);
+  MoveOn();
 }
 
 void FederationState::Check(const RefusedEntry& entry) const {
@@ -360,14 +416,12 @@ std::vector<std::pair<std::string, std::uint32_t>> FederationState::RoundWeights
 }
 
 void FederationState::RequireAllAnswered() const {
-  if (updates_.size() + refused_.size() != participants_.size()) {
-    OutOfPlace("a round is merged after every participant answered");
-  }
+  if (!Awaited().empty()) OutOfPlace("a round is merged after every participant answered");
   if (const auto why = WhyRoundCannotClose()) Refuse("the round cannot close: " + *why);
 }
 
 void FederationState::Check(const CandidateEntry& entry) const {
-  if (Judges().empty()) OutOfPlace("a candidate cannot stand here: nobody judges" + InTask(task_));
+  if (!Gated()) OutOfPlace("a candidate cannot stand here: nobody judges" + InTask(task_));
   if (phase_ != Phase::kJudging) RequirePhase(Phase::kRoundOpen, "a candidate");
   if (entry.task != task_ || entry.round != round_) OutOfPlace("the candidate is not of the open round");
   if (phase_ == Phase::kRoundOpen) {
@@ -398,7 +452,7 @@ bool FederationState::CandidateAccepted() const {
 }
 
 void FederationState::Check(const RoundClosedEntry& entry) const {
-  const bool gated = !Judges().empty();
+  const bool gated = Gated();
   RequirePhase(gated ? Phase::kJudging : Phase::kRoundOpen, "a closed round");
   if (entry.task != task_ || entry.round != round_) OutOfPlace("the closed round is not the open one");
   if (entry.weights != RoundWeights()) Refuse("the weights are not those that plan and commitments give");

@@ -86,6 +86,12 @@ class FederationState {
   [[nodiscard]] const Digest& model() const { return model_; }
   [[nodiscard]] const std::optional<Digest>& teacher() const { return teacher_; }
   [[nodiscard]] const std::vector<std::string>& participants() const { return participants_; }
+  // Sites without which the open task goes on.
+  [[nodiscard]] const std::set<std::string>& absent() const { return absent_; }
+  // Participants or judges whose answer the open step waits for, the active site first.
+  [[nodiscard]] std::vector<std::string> Awaited() const;
+  // What would be logged if the task went on without this site.
+  [[nodiscard]] AbsentEntry AbsenceOf(const std::string& site) const;
   [[nodiscard]] const std::map<std::string, CommitmentReport>& commitments() const { return commitments_; }
   [[nodiscard]] const std::map<std::string, UpdateReport>& updates() const { return updates_; }
   // Sites whose update of the open round was refused.
@@ -105,10 +111,10 @@ class FederationState {
   // The model that is being judged, and what was said of it, by site.
   [[nodiscard]] const std::optional<CandidateEntry>& candidate() const { return candidate_; }
   [[nodiscard]] const std::map<std::string, JudgementReport>& judgements() const { return judgements_; }
-  // Who judges in the open task; empty without a gate.
-  [[nodiscard]] std::vector<std::string> Judges() const { return plan().Judges(task_); }
+  // Whether the open task has a gate.
+  [[nodiscard]] bool Gated() const { return !plan().Judges(task_).empty(); }
   // Whether everybody has judged the candidate, and whether it keeps enough (docs/round_log.md).
-  [[nodiscard]] bool Judged() const { return candidate_ && judgements_.size() == Judges().size(); }
+  [[nodiscard]] bool Judged() const { return candidate_ && Awaited().empty(); }
   [[nodiscard]] bool CandidateAccepted() const;
   // The candidate was judged and lost too much, and its step may be halved once more.
   [[nodiscard]] bool MayHalve() const { return candidate_->halvings < plan().retention.halvings; }
@@ -130,6 +136,7 @@ class FederationState {
   void Check(const RoundOpenedEntry& entry) const;
   void Check(const StatementEntry& entry) const;
   void Check(const RefusedEntry& entry) const;
+  void Check(const AbsentEntry& entry) const;
   void Check(const CandidateEntry& entry) const;
   void Check(const RoundClosedEntry& entry) const;
   void Check(const TaskClosedEntry& entry) const;
@@ -142,6 +149,7 @@ class FederationState {
   void Advance(const RoundOpenedEntry& entry);
   void Advance(const StatementEntry& entry);
   void Advance(const RefusedEntry& entry);
+  void Advance(const AbsentEntry& entry);
   void Advance(const CandidateEntry& entry);
   void Advance(const RoundClosedEntry& entry);
   void Advance(const TaskClosedEntry& entry);
@@ -154,6 +162,8 @@ class FederationState {
   void CheckUpdate(const std::string& site, const UpdateReport& report) const;
   void RequirePhase(Phase phase, std::string_view what) const;
   void RequireAllAnswered() const;
+  // Goes on when nobody is waited for any more.
+  void MoveOn();
   [[nodiscard]] bool RoundAnswered(const std::string& site) const {
     return updates_.contains(site) || refused_.contains(site);
   }
@@ -175,6 +185,7 @@ class FederationState {
   std::map<std::string, CommitmentReport> commitments_;
   std::map<std::string, UpdateReport> updates_;
   std::set<std::string> refused_;
+  std::set<std::string> absent_;  // In the open task.
   std::set<std::string> acknowledged_;
   std::set<std::string> carries_residual_;
   std::optional<Digest> last_step_;

@@ -193,6 +193,23 @@ TEST(Federation, AGatedPlanEndsTheSameHoweverOftenItIsKilled) {
   EXPECT_EQ(digests[0], digests[1]);
 }
 
+TEST(Federation, ASiteThatIsAwayIsLeftOutOfTheTaskAndScoresWhenItIsBack) {
+  const Scratch scratch;
+  FederationHarness harness(scratch.path(),
+                            {.tasks = std::string(testing_support::kSmallTasks) + testing_support::kAbsence});
+  while (harness.service().state().task() == 0) harness.Run(1);
+  harness.trainer("first").asleep = true;
+  while (harness.service().state().phase() != Phase::kEvaluating) ASSERT_FALSE(harness.Run(1));
+  EXPECT_TRUE(harness.service().state().absent().contains("first"));
+  harness.KillCoordinator();
+  EXPECT_TRUE(harness.service().state().absent().contains("first"));
+  harness.trainer("first").asleep = false;
+  ASSERT_TRUE(harness.Run());
+  const std::vector<RoundClosedEntry> rounds = ClosedRounds(harness);
+  EXPECT_EQ(rounds.back().weights, (std::vector<std::pair<std::string, std::uint32_t>>{{"second", 1u << 15}}));
+  EXPECT_FALSE(Replay(harness, scratch / "consortium").finding.has_value());
+}
+
 TEST(Federation, AProbeThatCannotBeIsRefusedAndNamed) {
   const Scratch scratch;
   FederationHarness harness(scratch.path(), {.rule = "\"distillation\""});

@@ -27,6 +27,8 @@ class ToyTrainer {
   // Multiplies what it learns; a large factor breaks the plan's norm bound.
   std::int32_t scale = 1;
 
+  // Does nothing, as in a lab that is away.
+  bool asleep = false;
   // On how many pictures a candidate disagrees with the teacher; none: never.
   std::function<std::uint64_t(const Job&)> disagreements;
   // Says so many more tensors than the model has.
@@ -35,7 +37,7 @@ class ToyTrainer {
   // Runs what is in todo/; true if there was something.
   bool RunAll() {
     bool worked = false;
-    if (!files_.Exists(jobs_.Todo())) return false;
+    if (asleep || !files_.Exists(jobs_.Todo())) return false;
     for (const std::string& name : files_.List(jobs_.Todo())) {
       if (!name.ends_with(".json")) continue;
       const std::string text = ReadFile(files_, jobs_.Todo() / name, kMaxJobBytes);

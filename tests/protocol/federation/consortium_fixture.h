@@ -68,6 +68,8 @@ max_drop = 0.2
 halvings = 2
 )";
 
+inline constexpr const char* kAbsence = "[absence]\nrehearsing = \"skip\"\nafter_s = 20\n";
+
 inline std::string SmallPlanText(const Digest& weights, const std::string& policy = "federated",
                                  const std::string& tasks = kSmallTasks, const std::string& top = "") {
   const bool rehearses = policy != "none";
@@ -234,8 +236,7 @@ struct ConsortiumFixture {
         return entry;
       }
       case Phase::kCommitting:
-        for (const std::string& site : state.participants()) {
-          if (state.commitments().contains(site)) continue;
+        for (const std::string& site : state.Awaited()) {
           const std::uint64_t pictures = site == state.participants().front() ? 50 : Kept(state, site, state.task());
           return Says(state, site, StatementKind::kCommitment,
                       CommitmentReport{.pictures = pictures, .classes = {30, std::nullopt}}.ToJson());
@@ -243,29 +244,24 @@ struct ConsortiumFixture {
         break;
       case Phase::kBetweenRounds: return RoundOpenedEntry{state.task(), state.round(), state.model()};
       case Phase::kRoundOpen:
-        for (const std::string& site : state.participants()) {
-          if (!state.updates().contains(site) && !state.refused().contains(site)) {
-            return Says(state, site, StatementKind::kUpdate, Update(state, site).ToJson());
-          }
+        if (const auto awaited = state.Awaited(); !awaited.empty()) {
+          return Says(state, awaited.front(), StatementKind::kUpdate, Update(state, awaited.front()).ToJson());
         }
-        if (!state.Judges().empty()) return Candidate(state, 0);
+        if (state.Gated()) return Candidate(state, 0);
         return RoundClosedEntry{.task = state.task(),
                                 .round = state.round(),
                                 .weights = state.RoundWeights(),
                                 .step = Sha256Of("step"),
                                 .model = Sha256Of("model " + std::to_string(state.entries()))};
       case Phase::kJudging:
-        for (const std::string& site : state.Judges()) {
-          if (!state.judgements().contains(site)) {
-            return Says(state, site, StatementKind::kJudgement, JudgementReport{.pictures = 25, .agrees = 24}.ToJson());
-          }
+        if (const auto awaited = state.Awaited(); !awaited.empty()) {
+          return Says(state, awaited.front(), StatementKind::kJudgement,
+                      JudgementReport{.pictures = 25, .agrees = 24}.ToJson());
         }
         return Closed(state);
       case Phase::kAcknowledging:
-        for (const std::string& site : state.participants()) {
-          if (!state.acknowledged().contains(site)) {
-            return Says(state, site, StatementKind::kAcknowledgement, nlohmann::json::object());
-          }
+        if (const auto awaited = state.Awaited(); !awaited.empty()) {
+          return Says(state, awaited.front(), StatementKind::kAcknowledgement, nlohmann::json::object());
         }
         break;
       case Phase::kEvaluating:

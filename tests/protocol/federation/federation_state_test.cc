@@ -99,6 +99,54 @@ TEST(FederationState, UnderABudgetEarlierListsMayShrinkButNotGrow) {
   EXPECT_ERROR(ErrorCode::kRefused, "not the one reported", commits(13));
 }
 
+class Absence : public testing::Test {
+ protected:
+  Absence() {
+    fixture_.UsePlan(testing_support::SmallPlanText(
+        fixture_.weights, "federated",
+        std::string(testing_support::kSmallTasks) + testing_support::kRetentionGate + testing_support::kAbsence));
+  }
+  ConsortiumFixture fixture_;
+};
+
+TEST_F(Absence, LeavesARehearsingSiteOutOfTheRestOfTheTask) {
+  FederationState state = fixture_.StateIn(Phase::kRoundOpen, 1);
+  EXPECT_EQ(state.Awaited(), (std::vector<std::string>{"second", "first"}));
+  EXPECT_ERROR(ErrorCode::kRefused, "active site", state.Check({9, state.AbsenceOf("second")}));
+  EXPECT_ERROR(ErrorCode::kConflict, "nothing is awaited from watcher", state.Check({9, state.AbsenceOf("watcher")}));
+  AbsentEntry absence = state.AbsenceOf("first");
+  EXPECT_EQ(absence.exemplars, 8u);
+  absence.exemplars = 7;
+  EXPECT_ERROR(ErrorCode::kRefused, "what the log gives", state.Check({9, absence}));
+  const StatementEntry late =
+      fixture_.Says(state, "first", StatementKind::kUpdate, ConsortiumFixture::Update(state, "first").ToJson());
+  state.Apply(ParseEntry(EntryToText({9, state.AbsenceOf("first")})));
+  EXPECT_ERROR(ErrorCode::kRefused, "came too late", state.Check({9, late}));
+  EXPECT_EQ(AssignmentFor(state, "first").action, Action::kWait);
+  state.Apply({9, fixture_.Next(state)});
+  EXPECT_EQ(state.RoundWeights(), (std::vector<std::pair<std::string, std::uint32_t>>{{"second", 1u << 15}}));
+  // Nobody is left to judge: the candidate is taken, and the plan ends.
+  while (state.phase() != Phase::kEvaluating) state.Apply({9, fixture_.Next(state)});
+  EXPECT_EQ(AssignmentFor(state, "first").job->kind, JobKind::kEvaluate) << "it scores again when it is back";
+  while (state.phase() != Phase::kClosed) state.Apply({9, fixture_.Next(state)});
+}
+
+TEST_F(Absence, EndsEveryKindOfWaiting) {
+  for (const Phase phase : {Phase::kCommitting, Phase::kRoundOpen, Phase::kJudging, Phase::kAcknowledging}) {
+    FederationState state = fixture_.StateIn(phase, 1);
+    state.Apply({9, state.AbsenceOf("first")});
+    EXPECT_TRUE(state.absent().contains("first"));
+    while (state.task() == 1) state.Apply({9, fixture_.Next(state)});
+    EXPECT_TRUE(state.matrix().rows() == 2u) << PhaseName(phase);
+  }
+}
+
+TEST(FederationState, NobodyIsAbsentFromAPlanThatWaits) {
+  const ConsortiumFixture fixture;
+  const FederationState state = fixture.StateIn(Phase::kRoundOpen, 1);
+  EXPECT_ERROR(ErrorCode::kRefused, "waits for every site", state.Check({9, state.AbsenceOf("first")}));
+}
+
 class RetentionGate : public testing::Test {
  protected:
   RetentionGate() {
