@@ -134,7 +134,7 @@ TEST_F(FederatedGradient, HoldsThroughTheIntegersUpToTheirGrid) {
     const Path file = scratch / ("update" + std::to_string(site));
     const auto out = files.Create(file);
     const auto change = SiteChange(site);
-    for (const TensorSpec& tensor : layout.tensors) {
+    for (const hemafed::TensorSpec& tensor : layout.tensors) {
       const at::Tensor delta = change.at(tensor.name).to(at::kFloat).contiguous();
       const std::vector<float> base(tensor.ValueCount());
       std::vector<float> residual(base.size());
@@ -146,7 +146,7 @@ TEST_F(FederatedGradient, HoldsThroughTheIntegersUpToTheirGrid) {
     updates.push_back({.file = file, .weight = static_cast<std::uint32_t>(kPictures[site]) * 1024});
   }
   StepReader steps(files, layout, WeightedMean(updates));
-  for (const TensorSpec& tensor : layout.tensors) {
+  for (const hemafed::TensorSpec& tensor : layout.tensors) {
     std::vector<std::int32_t> step(tensor.ValueCount());
     steps.Next(step);
     const at::Tensor change = central.at(tensor.name).contiguous();
