@@ -30,7 +30,7 @@ constexpr double kMinGamma = 1e-6, kMaxGamma = 1000;  // Steps of a millionth: w
 // Above it a step echoes for more than a hundred rounds.
 constexpr double kMaxServerMomentum = 0.99;
 constexpr std::int64_t kMaxProbe = 10'000;
-constexpr std::int64_t kMaxAbsenceSeconds = 30 * 24 * 3600;  // Longer than any hospital's maintenance.
+constexpr std::int64_t kMaxAbsenceSeconds = 30ll * 24 * 3600;  // Longer than any hospital's maintenance.
 const std::vector<std::string_view> kRuleNames{"mean", "distillation", "median", "trimmed_mean"};
 
 constexpr TextRule kPlainNameRule{"1 to 48 of a-z, 0-9, '_' and '-', starting with a letter or digit", IsPlainName};

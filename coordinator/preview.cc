@@ -2,6 +2,10 @@
 #include "coordinator/preview.h"
 
 #include <sstream>
+#include <string_view>
+
+#include "codec/merge.h"
+#include "codec/update.h"
 
 namespace hemafed::coordinator {
 
@@ -14,6 +18,15 @@ std::string NamesOf(const Plan& plan, const ClassSet& classes) {
   return names;
 }
 
+std::string_view NameOf(StrategyKind strategy) {
+  switch (strategy) {
+    case StrategyKind::kFinetuning: return "finetuning";
+    case StrategyKind::kUacl: return "uacl";
+    case StrategyKind::kReplay: return "replay";
+  }
+  return "unknown";
+}
+
 }  // namespace
 
 std::string PreviewPlan(const Plan& plan) {
@@ -22,19 +35,37 @@ std::string PreviewPlan(const Plan& plan) {
       << plan.Sites().size() << " sites\n"
       << "model " << plan.model.architecture << " (" << plan.model.normalisation << ") at " << plan.model.input_px
       << " x " << plan.model.input_px << " px, initial weights " << plan.model.weights.Hex().substr(0, 12) << "\n";
+  out << "strategy " << NameOf(plan.strategy.kind);
+  if (plan.strategy.gamma > 0) out << " with gamma " << plan.strategy.gamma;
+  out << "; updates as " << UpdateEncodingName(plan.aggregation.encoding) << ", merged by "
+      << AggregationRuleName(plan.aggregation.rule);
+  if (plan.aggregation.server_momentum > 0) {
+    out << " with server momentum " << static_cast<double>(plan.aggregation.server_momentum) / kMomentumOne;
+  }
+  out << "\n";
   std::uint64_t trainings = 0, steps = 0;
   for (std::size_t t = 0; t < plan.tasks.size(); ++t) {
     const TaskPlan& task = plan.tasks[t];
     const auto participants = plan.Participants(t);
     trainings += static_cast<std::uint64_t>(task.rounds) * participants.size();
     steps += static_cast<std::uint64_t>(task.rounds) * participants.size() * task.training.steps;
-    out << "task " << t + 1 << ": " << task.rounds << " rounds, " << participants.front() << " learns "
-        << NamesOf(plan, task.classes);
+    out << "task " << t + 1 << ": " << task.rounds << (task.rounds == 1 ? " round, " : " rounds, ")
+        << participants.front() << " learns " << NamesOf(plan, task.classes);
     for (std::size_t i = 1; i < participants.size(); ++i) {
       out << (i == 1 ? "; rehearsing: " : ", ") << participants[i];
     }
+    if (task.rule != plan.aggregation.rule) out << "; merged by " << AggregationRuleName(task.rule);
     if (plan.KeepsExemplars()) out << "; then " << plan.ExemplarsPerList(t + 1) << " exemplars of each class are kept";
     out << "\n";
+  }
+  if (plan.retention.pictures > 0) {
+    out << "gate: after each round of a later task the earlier hospitals judge the merged model on "
+        << plan.retention.pictures << " pictures each; a drop of agreement by more than "
+        << static_cast<double>(plan.retention.max_drop_millionths) / 1e6 << " halves the step, at most "
+        << plan.retention.halvings << " times\n";
+  }
+  if (plan.absence.after_s > 0) {
+    out << "rehearsing sites that do not answer in " << plan.absence.after_s << " s are left out of the task\n";
   }
   out << "in all " << trainings << " local trainings with " << steps << " steps\n"
       << "each local training moves one model to the site and one update back; after each task every site scores the "

@@ -100,7 +100,7 @@ void FederationState::Check(const RosterEntry& entry) const {
   if (roster_.contains(slot)) OutOfPlace("the slot " + slot + " is taken");
   for (const auto& [name, lab] : roster_) {
     const bool shares_key = lab.curve_key == entry.lab.curve_key || lab.statement_key == entry.lab.statement_key;
-    if (shares_key) Refuse("lab " + slot + " uses a key of lab " + name);
+    if (shares_key) Refuse(std::string("lab ").append(slot).append(" uses a key of lab ").append(name));
   }
 }
 
@@ -202,7 +202,10 @@ void FederationState::CheckStatement(const std::string& site, const SiteStatemen
 }
 
 void FederationState::Check(const StatementEntry& entry) const {
-  const auto& [site, statement, signature] = entry;
+  // Names, not a structured binding: clang 14 lets no lambda capture those.
+  const std::string& site = entry.site;
+  const SiteStatement& statement = entry.statement;
+  const Ed25519Signature& signature = entry.signature;
   const std::string what = std::string(StatementKindName(statement.kind)) + " of " + site;
   const auto lab = roster_.find(site);
   if (lab == roster_.end()) Refuse(what + ": not in the roster");

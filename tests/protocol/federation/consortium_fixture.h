@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "common/error.h"
 #include "protocol/federation/federation_state.h"
 #include "protocol/federation/signing.h"
 

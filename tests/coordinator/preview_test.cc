@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "coordinator/preview.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/protocol/federation/consortium_fixture.h"
+
+namespace hemafed::coordinator {
+namespace {
+
+using testing_support::SmallPlanText;
+
+bool Says(const std::string& text, const std::string& words) { return text.find(words) != std::string::npos; }
+
+TEST(PreviewPlan, SaysWhoTrainsWhatAndWhatIsKept) {
+  const Plan plan = ParsePlan(SmallPlanText(Sha256Of("weights"), "federated",
+                                            std::string(testing_support::kMixedTasks) +
+                                                testing_support::kRetentionGate + testing_support::kAbsence,
+                                            "observers = [\"watcher\"]"),
+                              "plan");
+  const std::string text = PreviewPlan(plan);
+  EXPECT_TRUE(Says(text, "2 classes, 4 tasks, 3 sites")) << text;
+  EXPECT_TRUE(Says(text, "strategy uacl with gamma 1; updates as int32, merged by mean")) << text;
+  EXPECT_TRUE(Says(text, "task 2: 1 round, first learns monocyte; then 4 exemplars of each class are kept")) << text;
+  EXPECT_TRUE(Says(text, "task 3: 1 round, second learns basophil; rehearsing: first;")) << text;
+  EXPECT_TRUE(Says(text, "judge the merged model on 25 pictures each; a drop of agreement by more than 0.2")) << text;
+  EXPECT_TRUE(Says(text, "do not answer in 20 s are left out")) << text;
+  // Rounds 2 + 1 of one site, 1 + 2 of two; two steps each.
+  EXPECT_TRUE(Says(text, "in all 9 local trainings with 18 steps")) << text;
+  EXPECT_TRUE(Says(text, "scoring only: watcher")) << text;
+}
+
+}  // namespace
+}  // namespace hemafed::coordinator
