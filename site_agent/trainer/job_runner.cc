@@ -186,7 +186,7 @@ const Pictures& JobRunner::PicturesFor(const Job& job) {
 }
 
 Path JobRunner::ModelFile(const Digest& digest) const {
-  const Path path = jobs_.Object(digest);
+  Path path = jobs_.Object(digest);
   Sha256 hash;
   const auto file = files_.OpenForRead(path);
   Bytes buffer(1 << 20);
