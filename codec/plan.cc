@@ -356,6 +356,10 @@ Plan ParsePlan(std::string_view toml, const std::string& where) {
   plan.min_pictures = static_cast<std::uint64_t>(settings.Table("privacy").Integer("min_pictures", 1, 10'000));
   if (const auto table = settings.OptionalTable("absence")) plan.absence = ReadAbsence(*table);
   if (const auto table = settings.OptionalTable("retention")) plan.retention = ReadRetention(*table, plan);
+  // What a probe says is a statistic of so many pictures (design, 11.5).
+  if (plan.strategy.probe > 0 && plan.strategy.probe < plan.min_pictures) {
+    settings.Table("strategy").Fail("probe", "is of fewer pictures than min_pictures, which may not leave a lab");
+  }
   for (const Settings& table : settings.Tables("task", kMaxTasks)) {
     plan.tasks.push_back(ReadTask(table, plan));
     CheckRule(table, plan, plan.tasks.size() - 1);

@@ -68,6 +68,7 @@ INSTANTIATE_TEST_SUITE_P(
         {"UaclWithoutRehearsal", "policy = \"federated\"", "policy = \"none\"", "the strategy rehearses"},
         {"FineTuningThatRehearses", "name = \"uacl\"\ngamma = 1.0\nprobe = 16", "name = \"finetuning\"",
          "keeps no exemplars"},
+        {"ProbeOfFewPictures", "probe = 16", "probe = 9", "fewer pictures than min_pictures"},
         {"NoDistillation", "gamma = 1.0", "gamma = 0.0", "gamma"},
         {"PassesForReplay", "name = \"uacl\"\ngamma = 1.0\nprobe = 16", "name = \"replay\"", "passes"},
         {"NoRoom", "exemplars = 4\n", "", "exemplars"},
