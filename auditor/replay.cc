@@ -7,10 +7,10 @@
 #include "codec/aggregate.h"
 #include "codec/head_growth.h"
 #include "codec/update.h"
+#include "common/digest_of_file.h"
 #include "common/error.h"
 #include "common/safetensors.h"
 #include "protocol/federation/round_merge.h"
-#include "protocol/objects/digest_of_file.h"
 #include "protocol/objects/object_store.h"
 
 namespace hemafed::auditor {

@@ -6,6 +6,7 @@
 #include "codec/update.h"
 #include "common/error.h"
 #include "common/safetensors.h"
+#include "protocol/federation/enclosure.h"
 
 namespace hemafed::coordinator {
 
@@ -24,6 +25,14 @@ wire::RefusalCode CodeFor(ErrorCode code) {
     case ErrorCode::kInternal: return wire::RefusalCode::kInternal;
   }
   return wire::RefusalCode::kInternal;
+}
+
+RefusedEntry RefusalOf(const StatementEntry& entry, std::string reason) {
+  return {.site = entry.site,
+          .task = entry.statement.task,
+          .round = entry.statement.round,
+          .update = UpdateReport::FromJson({entry.statement.body, "update of " + entry.site}).values,
+          .reason = std::move(reason)};
 }
 
 // Whether an error is about what the site sent; the rest is this machine's trouble.
@@ -46,31 +55,34 @@ wire::Message Intake::Take(const std::string& site, const wire::Submission& subm
     StatementEntry entry{
         .site = site, .statement = SiteStatement::FromText(submission.body), .signature = submission.signature};
     ledger_.state().CheckStatement(entry.site, entry.statement, entry.signature);
-    if (entry.statement.kind == StatementKind::kUpdate) {
-      const auto report = UpdateReport::FromJson(JsonFields(entry.statement.body, "update of " + site));
-      if (!uploads_.Has(report.file)) {
-        return wire::Refusal{wire::RefusalCode::kUnknownObject,
-                             "the update file has not been put yet: put it, then submit again", subject};
-      }
-      if (const auto broken = StoreUpdate(report)) {
-        ledger_.Append(RefusedEntry{.site = site,
-                                    .task = entry.statement.task,
-                                    .round = entry.statement.round,
-                                    .update = report.values,
-                                    .reason = *broken});
-        uploads_.Remove(report.file);
-        return wire::Refusal{wire::RefusalCode::kOutOfBounds, *broken, subject};
-      }
-      const std::uint64_t index = ledger_.Append(std::move(entry));
-      uploads_.Remove(report.file);
-      return ReceiptFor(index);
+    const auto enclosure = EnclosureOf(entry.statement);
+    if (!enclosure) return ReceiptFor(ledger_.Append(std::move(entry)));
+    if (!uploads_.Has(enclosure->file)) {
+      return wire::Refusal{wire::RefusalCode::kUnknownObject,
+                           "the file of this " + std::string(StatementKindName(entry.statement.kind)) +
+                               " has not been put yet: put it, then submit again",
+                           subject};
     }
-    return ReceiptFor(ledger_.Append(std::move(entry)));
+    if (const auto broken = Store(entry)) {
+      if (entry.statement.kind == StatementKind::kUpdate) ledger_.Append(RefusalOf(entry, *broken));
+      uploads_.Remove(enclosure->file);
+      return wire::Refusal{wire::RefusalCode::kOutOfBounds, *broken, subject};
+    }
+    const std::uint64_t index = ledger_.Append(std::move(entry));
+    uploads_.Remove(enclosure->file);
+    return ReceiptFor(index);
   } catch (const Error& error) {
     if (!IsTheirs(error.code())) throw;
     return wire::Refusal{CodeFor(error.code()),
                          std::string(error.what()).substr(0, wire::wire_limits::kRefusalTextBytes), subject};
   }
+}
+
+std::optional<std::string> Intake::Store(const StatementEntry& entry) {
+  const JsonFields body(entry.statement.body,
+                        std::string(StatementKindName(entry.statement.kind)) + " of " + entry.site);
+  if (entry.statement.kind == StatementKind::kUpdate) return StoreUpdate(UpdateReport::FromJson(body));
+  throw Error(ErrorCode::kInternal, "a statement with a file that nobody stores");
 }
 
 std::optional<std::string> Intake::StoreUpdate(const UpdateReport& report) {

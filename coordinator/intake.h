@@ -29,7 +29,9 @@ class Intake {
   [[nodiscard]] wire::Message Take(const std::string& site, const wire::Submission& submission);
 
  private:
-  // Decodes and stores the update's integers, or returns the rule it breaks.
+  // Checks and stores what the file that goes with the statement says, or returns the rule it breaks.
+  [[nodiscard]] std::optional<std::string> Store(const StatementEntry& entry);
+  // Decodes and stores the update's integers.
   [[nodiscard]] std::optional<std::string> StoreUpdate(const UpdateReport& report);
   [[nodiscard]] wire::Receipt ReceiptFor(std::uint64_t index) const;
 

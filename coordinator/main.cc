@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "codec/plan.h"
+#include "common/digest_of_file.h"
 #include "common/error.h"
 #include "common/program.h"
 #include "common/safetensors.h"
@@ -18,7 +19,6 @@
 #include "coordinator/preview.h"
 #include "coordinator/published_state.h"
 #include "coordinator/server.h"
-#include "protocol/objects/digest_of_file.h"
 #include "protocol/objects/object_store.h"
 
 namespace hemafed::coordinator {

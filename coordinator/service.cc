@@ -9,6 +9,7 @@
 #include "common/safetensors.h"
 #include "coordinator/enrolment.h"
 #include "protocol/federation/assignment.h"
+#include "protocol/federation/enclosure.h"
 
 namespace hemafed::coordinator {
 
@@ -218,14 +219,12 @@ std::optional<wire::Refusal> Service::Authorise(const wire::TransferRequest& req
     if (current) return std::nullopt;
     return refuse("only the plan, the current model and its teacher can be fetched now");
   }
-  const std::vector<std::string> awaited = state().Awaited();
-  const bool is_awaited = std::find(awaited.begin(), awaited.end(), request.user) != awaited.end();
-  if (state().phase() != Phase::kRoundOpen || !is_awaited) {
-    return refuse("no update of this site is due");
-  }
+  const auto due = EnclosureDue(state(), request.user);
+  if (!due) return refuse("no file of this site is due");
   const UpdateLayout layout = LayoutOfModel(SafetensorsReader::Open(files_, store_.PathOf(state().model())));
-  if (request.size > MaxUpdateFileBytes(layout, state().plan().aggregation.encoding))
-    return refuse("larger than an update of this model can be");
+  if (request.size > MaxEnclosureBytes(*due, state().plan(), layout)) {
+    return refuse("larger than what goes with its " + std::string(StatementKindName(*due)) + " can be");
+  }
   // One file at a time for each site: another one replaces it, so a site cannot fill the disk.
   const auto [upload, first] = putting_.try_emplace(request.user, request.digest);
   if (!first && upload->second != request.digest) {

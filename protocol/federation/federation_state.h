@@ -159,7 +159,10 @@ class FederationState {
   [[nodiscard]] EvaluationReport EvaluationOf(const StatementEntry& entry) const;
   // (hospital, class) lists that the site has chosen once the open task is done.
   [[nodiscard]] std::uint64_t ListsOf(const std::string& site) const;
+  // `what` begins their messages.
+  void CheckCommitment(const std::string& site, const CommitmentReport& report, const std::string& what) const;
   void CheckUpdate(const std::string& site, const UpdateReport& report) const;
+  void CheckJudgement(const std::string& site, const JudgementReport& report, const std::string& what) const;
   void RequirePhase(Phase phase, std::string_view what) const;
   void RequireAllAnswered() const;
   // Goes on when nobody is waited for any more.

@@ -23,9 +23,9 @@
 #include <set>
 #include <vector>
 
+#include "common/digest_of_file.h"
 #include "common/file_system.h"
 #include "common/sha256.h"
-#include "protocol/objects/digest_of_file.h"
 #include "protocol/objects/part_file.h"
 
 namespace hemafed {

@@ -3,7 +3,7 @@
 
 #include <utility>
 
-#include "protocol/objects/digest_of_file.h"
+#include "common/digest_of_file.h"
 #include "protocol/wire/frame.h"
 
 namespace hemafed {

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/digest_of_file.h"
 #include "common/error.h"
-#include "protocol/objects/digest_of_file.h"
 
 namespace hemafed::wire {
 

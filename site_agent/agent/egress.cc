@@ -4,9 +4,9 @@
 #include <utility>
 
 #include "codec/evaluation.h"
-#include "codec/update.h"
 #include "common/error.h"
 #include "common/json_fields.h"
+#include "protocol/federation/enclosure.h"
 
 namespace hemafed::agent {
 
@@ -64,12 +64,18 @@ json EgressContract::Permit(const Job& job, const json& body) const {
   Refuse(where + " is of no known kind");
 }
 
-void EgressContract::PermitUpdate(const UpdateReport& report, const UpdateLayout& base_layout) const {
-  if (report.layout != base_layout.Hash()) Refuse("the update's tensors are not those of the round's base model");
-  const std::uint64_t most = MaxUpdateFileBytes(base_layout, plan_.aggregation.encoding);
-  if (report.file_bytes > most) {
-    Refuse("the update file has " + std::to_string(report.file_bytes) + " bytes, more than the " +
-           std::to_string(most) + " that the model's integers can take");
+void EgressContract::PermitEnclosure(const SiteStatement& statement, const UpdateLayout& base_layout) const {
+  const std::string what = std::string(StatementKindName(statement.kind)) + " file";
+  const auto enclosure = EnclosureOf(statement);
+  if (!enclosure) Refuse("no file goes with a statement of this kind: " + what);
+  if (statement.kind == StatementKind::kUpdate &&
+      UpdateReport::FromJson({statement.body, what}).layout != base_layout.Hash()) {
+    Refuse("the update's tensors are not those of the round's base model");
+  }
+  const std::uint64_t most = MaxEnclosureBytes(statement.kind, plan_, base_layout);
+  if (enclosure->bytes > most) {
+    Refuse("the " + what + " has " + std::to_string(enclosure->bytes) + " bytes, more than the " +
+           std::to_string(most) + " that it can need");
   }
 }
 

@@ -19,6 +19,7 @@
 #include "codec/update.h"
 #include "common/clock.h"
 #include "common/file_system.h"
+#include "protocol/federation/entries.h"
 
 namespace hemafed::agent {
 
@@ -29,8 +30,9 @@ class EgressContract {
 
   // The report's body as it may leave: parsed and written anew, so nothing unknown is carried along.
   [[nodiscard]] nlohmann::json Permit(const Job& job, const nlohmann::json& body) const;
-  // An update file for `job`: its tensors must be those of the base model, its size what they can take.
-  void PermitUpdate(const UpdateReport& report, const UpdateLayout& base_layout) const;
+  // The file that goes with a statement whose body was permitted: an update's tensors must be those of the base model,
+  // a size what they can take.
+  void PermitEnclosure(const SiteStatement& statement, const UpdateLayout& base_layout) const;
 
  private:
   const Plan& plan_;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "codec/update.h"
+#include "common/digest_of_file.h"
 #include "common/error.h"
 #include "common/program.h"
 #include "common/safetensors.h"
@@ -12,7 +13,6 @@
 #include "protocol/log/canonical_json.h"
 #include "protocol/log/checkpoint.h"
 #include "protocol/log/merkle.h"
-#include "protocol/objects/digest_of_file.h"
 #include "protocol/objects/object_store.h"
 
 namespace hemafed::agent {
@@ -219,20 +219,18 @@ Session::Messages Session::TakeResult() {
                              .round = job.round,
                              .subject = job.model,
                              .body = contract.Permit(job, report.body)};
-  if (job.kind != JobKind::kTrain) return Submit();
-
-  const auto update = UpdateReport::FromJson({statement_->body, "update"});
-  const UpdateLayout layout = LayoutOfModel(SafetensorsReader::Open(files_, jobs_.Object(job.model)));
-  contract.PermitUpdate(update, layout);
-  CopyUpdate(relative / std::string(kUpdateFileName), update);
-  egress_.Write("update file", job, update.file_bytes, update.file);
+  const auto enclosure = EnclosureOf(*statement_);
+  if (!enclosure) return Submit();
+  contract.PermitEnclosure(*statement_, LayoutOfModel(SafetensorsReader::Open(files_, jobs_.Object(job.model))));
+  CopyOut(relative / enclosure->name, *enclosure);
+  egress_.Write(std::string(StatementKindName(statement_->kind)) + " file", job, enclosure->bytes, enclosure->file);
   stage_ = Stage::kPutting;
-  return transfer_.Upload(folder_.OutgoingUpdate(), update.file);
+  return transfer_.Upload(folder_.OutgoingFile(), enclosure->file);
 }
 
-void Session::CopyUpdate(const Path& from, const UpdateReport& update) const {
-  const auto in = results_.Open(from, update.file_bytes);
-  const auto out = files_.Create(folder_.OutgoingUpdate(), 0600);
+void Session::CopyOut(const Path& from, const Enclosure& enclosure) const {
+  const auto in = results_.Open(from, enclosure.bytes);
+  const auto out = files_.Create(folder_.OutgoingFile(), 0600);
   Sha256 hash;
   Bytes buffer(std::size_t{1} << 20);
   for (std::uint64_t offset = 0;;) {
@@ -244,10 +242,10 @@ void Session::CopyUpdate(const Path& from, const UpdateReport& update) const {
     offset += got;
   }
   out->Close();
-  if (hash.Finish() != update.file) {
-    throw Error(ErrorCode::kCorrupt, (jobs_.root / from).string() +
-                                         " is not the update that its report names; remove " +
-                                         (jobs_.root / from).parent_path().string() + " and start again to train anew");
+  if (hash.Finish() != enclosure.file) {
+    throw Error(ErrorCode::kCorrupt, (jobs_.root / from).string() + " is not the file that its report names; remove " +
+                                         (jobs_.root / from).parent_path().string() +
+                                         " and start again: the trainer makes it anew");
   }
 }
 

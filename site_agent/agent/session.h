@@ -24,6 +24,7 @@
 #include "codec/plan.h"
 #include "common/clock.h"
 #include "protocol/federation/assignment.h"
+#include "protocol/federation/enclosure.h"
 #include "protocol/objects/transfer_client.h"
 #include "protocol/wire/messages.h"
 #include "site_agent/agent/egress.h"
@@ -62,8 +63,8 @@ class Session {
   Messages Fetch();
   void StartJob();
   Messages TakeResult();
-  // Copies the trainer's update file to where only the agent writes, hashing what it copies.
-  void CopyUpdate(const Path& from, const UpdateReport& update) const;
+  // Copies a file of the trainer's to where only the agent writes, hashing what it copies.
+  void CopyOut(const Path& from, const Enclosure& enclosure) const;
   Messages Submit();
   Messages AfterTransfer();
   [[nodiscard]] Path TargetOf(const Digest& object) const;

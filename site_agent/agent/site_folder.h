@@ -33,7 +33,7 @@ struct SiteFolder {
   [[nodiscard]] Path MembershipFile() const { return Agent() / "membership.json"; }
   [[nodiscard]] Path ReceiptsFile() const { return Agent() / "receipts.jsonl"; }
   [[nodiscard]] Path EgressFile() const { return Agent() / "egress.jsonl"; }
-  [[nodiscard]] Path OutgoingUpdate() const { return Agent() / "outgoing.hfu"; }
+  [[nodiscard]] Path OutgoingFile() const { return Agent() / "outgoing"; }
   [[nodiscard]] Path FinalModel() const { return Agent() / "model.safetensors"; }
   [[nodiscard]] Path Jobs() const { return root / "jobs"; }
   [[nodiscard]] Path Trainer() const { return root / "trainer"; }

@@ -8,11 +8,11 @@
 #include <iostream>
 #include <map>
 
+#include "common/digest_of_file.h"
 #include "common/error.h"
 #include "common/program.h"
 #include "common/stop_signal.h"
 #include "coordinator/folder_lock.h"
-#include "protocol/objects/digest_of_file.h"
 #include "studies/federation/beside.h"
 #include "studies/federation/federation_outputs.h"
 #include "studies/federation/federation_run.h"

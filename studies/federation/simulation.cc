@@ -5,10 +5,10 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "common/digest_of_file.h"
 #include "common/error.h"
 #include "common/json_fields.h"
 #include "coordinator/published_state.h"
-#include "protocol/objects/digest_of_file.h"
 
 namespace hemafed::studies {
 

@@ -20,6 +20,7 @@
 #include <thread>
 
 #include "codec/update.h"
+#include "common/digest_of_file.h"
 #include "common/error.h"
 #include "common/random.h"
 #include "common/safetensors.h"
@@ -27,7 +28,6 @@
 #include "coordinator/published_state.h"
 #include "coordinator/server.h"
 #include "protocol/log/round_log_reader.h"
-#include "protocol/objects/digest_of_file.h"
 #include "protocol/objects/object_store.h"
 #include "site_agent/agent/agent_loop.h"
 #include "site_agent/agent/join.h"

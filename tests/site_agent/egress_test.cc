@@ -60,11 +60,12 @@ TEST(EgressContract, AnUpdateHasTheBaseModelsTensorsAndNoMoreBytesThanTheyTake) 
   UpdateReport report;
   report.layout = base.Hash();
   report.file_bytes = 1000;
-  EXPECT_NO_THROW(contract.PermitUpdate(report, base));
+  const auto statement = [&] { return SiteStatement{.kind = StatementKind::kUpdate, .body = report.ToJson()}; };
+  EXPECT_NO_THROW(contract.PermitEnclosure(statement(), base));
   EXPECT_ERROR(ErrorCode::kRefused, "tensors",
-               contract.PermitUpdate(report, UpdateLayout{{{.name = "weight", .shape = {1000}}}}));
+               contract.PermitEnclosure(statement(), UpdateLayout{{{.name = "weight", .shape = {1000}}}}));
   report.file_bytes = MaxUpdateFileBytes(base, UpdateEncoding::kInt32) + 1;
-  EXPECT_ERROR(ErrorCode::kRefused, "more than", contract.PermitUpdate(report, base));
+  EXPECT_ERROR(ErrorCode::kRefused, "more than", contract.PermitEnclosure(statement(), base));
 }
 
 TEST(EgressContract, AJudgementIsAboutEnoughPicturesOrSaysNothing) {

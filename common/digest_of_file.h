@@ -1,7 +1,7 @@
-// protocol/objects/digest_of_file.h
+// common/digest_of_file.h
 // SPDX-License-Identifier: Apache-2.0
 //
-// SHA-256 of a file's content, read in pieces of one chunk: memory does not grow with the file.
+// SHA-256 of a file's content, read in pieces of a megabyte: memory does not grow with the file.
 //
 // Errors: kInvalidInput if it has more than `limit_bytes` (before anything is read), and what FileSystem throws.
 // Thread-safety: free function.

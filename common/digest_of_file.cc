@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "protocol/objects/digest_of_file.h"
+#include "common/digest_of_file.h"
 
 #include "common/error.h"
-#include "protocol/wire/frame.h"
 
 namespace hemafed {
+
+namespace {
+
+constexpr std::size_t kPieceBytes = 1 << 20;  // Read at a time: memory, not meaning.
+
+}  // namespace
 
 Digest DigestOfFile(FileSystem& files, const Path& path, std::uint64_t limit_bytes) {
   const auto file = files.OpenForRead(path);
@@ -14,7 +19,7 @@ Digest DigestOfFile(FileSystem& files, const Path& path, std::uint64_t limit_byt
                                               std::to_string(limit_bytes) + " an object may have");
   }
   Sha256 hash;
-  Bytes buffer(wire::kChunkBytes);
+  Bytes buffer(kPieceBytes);
   for (std::uint64_t offset = 0; offset < size;) {
     const std::size_t got = file->ReadAt(offset, buffer);
     if (got == 0) break;  // It shrank meanwhile; the digest will tell.

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "protocol/federation/enclosure.h"
+
+#include <algorithm>
+
+#include "codec/job_folder.h"
+#include "codec/reports.h"
+#include "protocol/federation/federation_state.h"
+
+namespace hemafed {
+
+std::optional<Enclosure> EnclosureOf(const SiteStatement& statement) {
+  const JsonFields body(statement.body, std::string(StatementKindName(statement.kind)));
+  switch (statement.kind) {
+    case StatementKind::kUpdate: {
+      const auto report = UpdateReport::FromJson(body);
+      return Enclosure{.name = kUpdateFileName, .file = report.file, .bytes = report.file_bytes};
+    }
+    case StatementKind::kCommitment:
+    case StatementKind::kAcknowledgement:
+    case StatementKind::kExemplars:
+    case StatementKind::kEvaluation:
+    case StatementKind::kJudgement: break;
+  }
+  return std::nullopt;
+}
+
+std::uint64_t MaxEnclosureBytes(StatementKind kind, const Plan& plan, const UpdateLayout& base) {
+  if (kind == StatementKind::kUpdate) return MaxUpdateFileBytes(base, plan.aggregation.encoding);
+  return 0;
+}
+
+std::optional<StatementKind> EnclosureDue(const FederationState& state, const std::string& site) {
+  const std::vector<std::string> awaited = state.Awaited();
+  const bool is_awaited = std::find(awaited.begin(), awaited.end(), site) != awaited.end();
+  if (state.phase() == Phase::kRoundOpen && is_awaited) return StatementKind::kUpdate;
+  return std::nullopt;
+}
+
+}  // namespace hemafed

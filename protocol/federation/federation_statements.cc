@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// FederationState: what sites say.
+#include <algorithm>
+
+#include "common/error.h"
+#include "protocol/federation/federation_state.h"
+#include "protocol/federation/refusals.h"
+#include "protocol/federation/signing.h"
+
+namespace hemafed {
+
+void FederationState::CheckStatement(const std::string& site, const SiteStatement& statement,
+                                     const Ed25519Signature& signature) const {
+  Check(StatementEntry{site, statement, signature});
+}
+
+void FederationState::Check(const StatementEntry& entry) const {
+  // Names, not a structured binding: clang 14 lets no lambda capture those.
+  const std::string& site = entry.site;
+  const SiteStatement& statement = entry.statement;
+  const Ed25519Signature& signature = entry.signature;
+  const std::string what = std::string(StatementKindName(statement.kind)) + " of " + site;
+  const auto lab = roster_.find(site);
+  if (lab == roster_.end()) Refuse(what + ": not in the roster");
+  if (!VerifySiteStatement(lab->second.statement_key, plan_digest(), statement, signature)) {
+    throw Error(ErrorCode::kInvalidInput, what + ": not signed by the lab's statement key for this plan");
+  }
+  if (statement.task != task_ ||
+      (phase_ != Phase::kCommitting && phase_ != Phase::kEvaluating && statement.round != round_)) {
+    OutOfPlace(what + ": it is about another task or round than the open one");
+  }
+  const Digest& subject = statement.kind == StatementKind::kJudgement && candidate_ ? candidate_->model : model_;
+  if (statement.subject != subject) Refuse(what + ": it is about another model than the current one");
+  const bool takes_part = std::find(participants_.begin(), participants_.end(), site) != participants_.end();
+  const auto require_participant = [&] {
+    if (!takes_part) Refuse(what + ": the site does not take part" + InTask(task_));
+    if (absent_.contains(site))
+      Refuse(what + ": it came too late, the others went on without this site" + InTask(task_));
+  };
+  JsonFields body(statement.body, what);
+
+  switch (statement.kind) {
+    case StatementKind::kCommitment:
+      RequirePhase(Phase::kCommitting, "a commitment");
+      require_participant();
+      CheckCommitment(site, CommitmentReport::FromJson(body), what);
+      break;
+    case StatementKind::kUpdate:
+      RequirePhase(Phase::kRoundOpen, "an update");
+      require_participant();
+      if (RoundAnswered(site)) OutOfPlace(what + ": already answered in round " + std::to_string(round_));
+      CheckUpdate(site, UpdateReport::FromJson(body));
+      break;
+    case StatementKind::kJudgement:
+      RequirePhase(Phase::kJudging, "a judgement");
+      CheckJudgement(site, JudgementReport::FromJson(body), what);
+      break;
+    case StatementKind::kAcknowledgement:
+      RequirePhase(Phase::kAcknowledging, "an acknowledgement");
+      require_participant();
+      if (acknowledged_.contains(site)) OutOfPlace(what + ": already acknowledged");
+      body.RequireAllRead();
+      break;
+    case StatementKind::kExemplars: {
+      RequirePhase(Phase::kEvaluating, "an exemplar report");
+      if (site != participants_.front() || !exemplars_pending())
+        OutOfPlace(what + ": no exemplars are due from this site");
+      const auto report = ExemplarReport::FromJson(body);
+      const std::uint64_t most = plan().ExemplarsPerList(task_ + 1) * ListsOf(site);
+      if (report.kept > most) Refuse(what + ": more exemplars than the plan's " + std::to_string(most));
+      break;
+    }
+    case StatementKind::kEvaluation: {
+      RequirePhase(Phase::kEvaluating, "an evaluation");
+      if (evaluations_.contains(site)) OutOfPlace(what + ": already evaluated" + InTask(task_));
+      const auto sites = plan().Sites();
+      if (std::find(sites.begin(), sites.end(), site) == sites.end())
+        Refuse(what + ": the plan does not name this site");
+      (void)EvaluationOf(entry);
+      break;
+    }
+  }
+}
+
+void FederationState::CheckCommitment(const std::string& site, const CommitmentReport& report,
+                                      const std::string& what) const {
+  if (commitments_.contains(site)) OutOfPlace(what + ": already committed" + InTask(task_));
+  if (report.classes.size() != plan().classes.size()) Refuse(what + ": counts for another number of classes");
+  if (site == participants_.front()) {
+    if (report.pictures < plan().min_pictures) {
+      Refuse(what + ": fewer than the plan's " + std::to_string(plan().min_pictures) + " training pictures");
+    }
+    return;
+  }
+  // A budget shrinks earlier lists when later ones come (published-systems 2.3); m pictures a list stay.
+  const std::uint64_t kept = exemplars_.at(site);
+  if (report.pictures > kept || (plan().rehearsal.budget == 0 && report.pictures != kept)) {
+    Refuse(what + ": the number of exemplars is not the one reported after its tasks");
+  }
+}
+
+void FederationState::CheckJudgement(const std::string& site, const JudgementReport& report,
+                                     const std::string& what) const {
+  const std::vector<std::string> judges = plan().Judges(task_);
+  if (std::find(judges.begin(), judges.end(), site) == judges.end()) Refuse(what + ": the site is no judge");
+  if (absent_.contains(site)) Refuse(what + ": it came too late, the others went on without this site");
+  if (judgements_.contains(site)) OutOfPlace(what + ": already judged this candidate");
+  if (report.pictures > plan().retention.pictures) Refuse(what + ": more pictures than the plan's");
+  const auto before = retained_.find(site);
+  if (before != retained_.end() && before->second.pictures != report.pictures) {
+    Refuse(what + ": other pictures than it judged the round's base by");
+  }
+}
+
+void FederationState::CheckUpdate(const std::string& site, const UpdateReport& report) const {
+  const std::string what = "update of " + site;
+  if (report.teacher != TrainingTeacher()) {
+    Refuse(what + ": made with another teacher than the task's");
+  }
+  if (report.probe.has_value() != TrainingTeacher().has_value()) {
+    Refuse(what + (report.probe ? ": it has a probe of distillation, but there is no teacher"
+                                : ": its probe of distillation is missing"));
+  }
+  if (report.probe && report.probe->pictures != std::min<std::uint64_t>(plan().strategy.probe, report.pictures)) {
+    Refuse(what + ": its probe is of another number of pictures than the plan's");
+  }
+  if (report.pictures == 0) Refuse(what + ": made from no picture");
+  if (report.pictures > commitments_.at(site).pictures) Refuse(what + ": more pictures than it committed to");
+  if (report.steps != task_plan().training.steps) Refuse(what + ": another number of steps than the plan's");
+}
+
+void FederationState::Advance(const StatementEntry& entry) {
+  const auto& [site, statement, signature] = entry;
+  const JsonFields body(statement.body, site);
+  switch (statement.kind) {
+    case StatementKind::kCommitment:
+      commitments_[site] = CommitmentReport::FromJson(body);
+      MoveOn();
+      break;
+    case StatementKind::kUpdate:
+      updates_[site] = UpdateReport::FromJson(body);
+      carries_residual_.insert(site);
+      break;
+    case StatementKind::kJudgement: judgements_[site] = JudgementReport::FromJson(body); break;
+    case StatementKind::kAcknowledgement:
+      acknowledged_.insert(site);
+      MoveOn();
+      break;
+    case StatementKind::kExemplars:
+      exemplars_[site] = ExemplarReport::FromJson(body).kept;
+      exemplars_reported_ = true;
+      break;
+    case StatementKind::kEvaluation: evaluations_.emplace(site, EvaluationOf(entry)); break;
+  }
+}
+
+bool FederationState::exemplars_pending() const {
+  return phase_ == Phase::kEvaluating && plan().KeepsExemplars() && !exemplars_reported_;
+}
+
+EvaluationReport FederationState::EvaluationOf(const StatementEntry& entry) const {
+  return EvaluationReport::FromJson(entry.statement.body, plan().classes.size(), plan().PoolsOf(entry.site));
+}
+
+std::uint64_t FederationState::ListsOf(const std::string& site) const {
+  std::uint64_t lists = 0;
+  for (std::uint32_t task = 0; task <= task_; ++task) {
+    if (plan().tasks[task].site == site) lists += plan().tasks[task].classes.size();
+  }
+  return lists;
+}
+
+}  // namespace hemafed

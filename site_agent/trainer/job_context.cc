@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "site_agent/trainer/job_context.h"
+
+#include "common/error.h"
+#include "learning/models/model_file.h"
+
+namespace hemafed::trainer {
+
+learning::Classifier JobContext::LoadModel(const Digest& digest) const {
+  return learning::LoadModel(files, object(digest));
+}
+
+void JobContext::RequireGoingOn() const {
+  if (stop()) throw Error(ErrorCode::kInterrupted, "stopped in " + job.Name() + "; it is run again on the next start");
+}
+
+learning::ExemplarStore JobContext::EarlierExemplars() const {
+  learning::ExemplarStore store = vault.Load(job.plan);
+  learning::Reduce(store, plan.ExemplarsPerList(job.task), MixOf(plan));
+  return store;
+}
+
+std::unique_ptr<learning::BatchSource> JobContext::TrainingSource() const {
+  const learning::ExemplarStore exemplars = EarlierExemplars();
+  return job.rehearsing ? pictures().Rehearsal(exemplars) : pictures().Train(task().classes, exemplars);
+}
+
+learning::ExemplarMix MixOf(const Plan& plan) {
+  return plan.strategy.kind == StrategyKind::kUacl ? learning::ExemplarMix::kBoth : learning::ExemplarMix::kHerding;
+}
+
+std::vector<std::uint64_t> CountsByClass(const learning::BatchSource& source, std::size_t classes) {
+  std::vector<std::uint64_t> counts(classes);
+  for (std::size_t i = 0; i < source.Size(); ++i) ++counts.at(static_cast<std::size_t>(source.Label(i)));
+  return counts;
+}
+
+}  // namespace hemafed::trainer

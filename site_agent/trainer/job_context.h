@@ -1,0 +1,71 @@
+// site_agent/trainer/job_context.h
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the code of one kind of job works with: the job, its plan, the lab's pictures, the models it names, and where
+// to leave results. Made by the JobRunner for one job; everything is borrowed for its time.
+//
+// Thread-safety: one thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "codec/job_folder.h"
+#include "codec/plan.h"
+#include "codec/site_settings.h"
+#include "common/file_system.h"
+#include "learning/continual/batch_source.h"
+#include "learning/continual/exemplar_store.h"
+#include "learning/models/classifier.h"
+#include "site_agent/trainer/pictures.h"
+#include "site_agent/trainer/vault.h"
+
+namespace hemafed::trainer {
+
+// The trainer's own folder; the agent cannot read it.
+struct TrainerFolder {
+  Path root;
+
+  [[nodiscard]] Path Vault() const { return root / "vault"; }
+  [[nodiscard]] Path Pictures() const { return root / "pictures"; }
+  [[nodiscard]] Path Residuals() const { return root / "residuals"; }
+};
+
+struct JobContext {
+  FileSystem& files;
+  const Job& job;
+  const Plan& plan;
+  const SiteSettings& settings;
+  const TrainerFolder& folder;
+  trainer::Vault& vault;
+  Path work;  // Becomes the result's folder: files written here go with the report.
+  // The lab's pictures, read at the first call.
+  std::function<const trainer::Pictures&()> pictures;
+  // An object of the shared folder; kCorrupt if its content does not have the digest of its name.
+  std::function<Path(const Digest&)> object;
+  // For people: what is being done and how far it is. Another phase starts another clock.
+  std::function<void(const std::string& phase, std::uint64_t done, std::uint64_t total, std::uint64_t pictures_done)>
+      progress;
+  std::function<bool()> stop;
+
+  [[nodiscard]] const TaskPlan& task() const { return plan.tasks[job.task]; }
+  [[nodiscard]] learning::Classifier LoadModel(const Digest& digest) const;
+  // Throws Error(kInterrupted) once somebody wants the trainer to stop.
+  void RequireGoingOn() const;
+  // What this site kept of its earlier tasks, cut to the room that lists have in the job's task.
+  [[nodiscard]] learning::ExemplarStore EarlierExemplars() const;
+  // What the job trains on: the task's pictures with the site's earlier exemplars, or exemplars alone.
+  [[nodiscard]] std::unique_ptr<learning::BatchSource> TrainingSource() const;
+};
+
+// How the plan's strategy chooses exemplars.
+[[nodiscard]] learning::ExemplarMix MixOf(const Plan& plan);
+// Pictures of each of `classes` classes.
+[[nodiscard]] std::vector<std::uint64_t> CountsByClass(const learning::BatchSource& source, std::size_t classes);
+
+// Pictures of one forward pass outside training: memory, not meaning.
+inline constexpr std::uint32_t kInferenceBatch = 32;
+
+}  // namespace hemafed::trainer

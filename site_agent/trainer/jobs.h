@@ -1,0 +1,29 @@
+// site_agent/trainer/jobs.h
+// SPDX-License-Identifier: Apache-2.0
+//
+// The kinds of jobs (docs/job_folder.md), each in a file of its own. A job returns its report's body, one of
+// codec/reports.h or an evaluation report, and leaves what belongs to it in context.work.
+//
+//   commit    counts of the pictures, or of the exemplars, that the task will train with
+//   train     S steps from the base model (learning/continual/local_training.h), then
+//             q = round_half_even((theta_local - theta_base + residual) 2^22) into update.hfu (codec/update.h)
+//   select    exemplars by herding and MC-dropout uncertainty into the vault
+//   evaluate  confusion matrix on the test pictures
+//   judge     agreement of a round's candidate with the task's teacher on held-out pictures
+//
+// Errors: kInvalidInput, kCorrupt, kNoSpace, kInterrupted and those of learning/. Thread-safety: free functions.
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include "site_agent/trainer/job_context.h"
+
+namespace hemafed::trainer {
+
+[[nodiscard]] nlohmann::json RunCommitJob(const JobContext& context);
+[[nodiscard]] nlohmann::json RunTrainingJob(const JobContext& context);
+[[nodiscard]] nlohmann::json RunSelectionJob(const JobContext& context);
+[[nodiscard]] nlohmann::json RunEvaluationJob(const JobContext& context);
+[[nodiscard]] nlohmann::json RunJudgementJob(const JobContext& context);
+
+}  // namespace hemafed::trainer
