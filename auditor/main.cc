@@ -18,12 +18,14 @@ namespace {
 nlohmann::json MetricsOf(const AuditResult& result) {
   const AccuracyMatrix& matrix = result.matrix;
   if (matrix.rows() == 0) return nullptr;
-  const auto fraction = [](std::int64_t millionths) { return static_cast<double>(millionths) / 1e6; };
+  const auto fraction = [](const auto& millionths) {
+    return millionths ? nlohmann::json(static_cast<double>(*millionths) / 1e6) : nlohmann::json(nullptr);
+  };
   nlohmann::json rows = nlohmann::json::array();
   for (std::size_t task = 0; task < matrix.rows(); ++task) {
     nlohmann::json row = nlohmann::json::array();
     for (std::size_t column = 0; column < matrix.columns(); ++column) {
-      row.push_back(fraction(static_cast<std::int64_t>(matrix.Millionths(task, column))));
+      row.push_back(fraction(matrix.Millionths(task, column)));
     }
     rows.push_back(std::move(row));
   }

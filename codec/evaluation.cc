@@ -176,9 +176,35 @@ EvaluationReport EvaluationReport::FromJson(const json& object, std::size_t clas
   return report;
 }
 
-void AccuracyMatrix::AddRow(const std::vector<std::uint64_t>& millionths) {
+namespace {
+
+// Sums what is there.
+class PartialMean {
+ public:
+  void Add(std::optional<std::int64_t> value) {
+    if (!value) return;
+    sum_ += *value;
+    ++count_;
+  }
+  // before - after, where both are there.
+  void AddDrop(const AccuracyMatrix::Cell& before, const AccuracyMatrix::Cell& after) {
+    if (before && after) Add(static_cast<std::int64_t>(*before) - static_cast<std::int64_t>(*after));
+  }
+  [[nodiscard]] AccuracyMatrix::Figure Get() const {
+    return count_ == 0 ? AccuracyMatrix::Figure() : MeanOf(sum_, count_);
+  }
+
+ private:
+  std::int64_t sum_ = 0;
+  std::size_t count_ = 0;
+};
+
+}  // namespace
+
+void AccuracyMatrix::AddRow(const std::vector<Cell>& millionths) {
   const bool same_length = rows_.empty() || rows_.front().size() == millionths.size();
-  const bool in_range = std::all_of(millionths.begin(), millionths.end(), [](auto a) { return a <= kMillion; });
+  const bool in_range =
+      std::all_of(millionths.begin(), millionths.end(), [](const Cell& a) { return a.value_or(0) <= kMillion; });
   if (!same_length || !in_range || rows_.size() >= millionths.size()) {
     throw Error(ErrorCode::kInvalidInput,
                 "accuracy matrix: a row must give 0 to 1,000,000 millionths for each column, and there are no more "
@@ -192,36 +218,36 @@ std::size_t AccuracyMatrix::Tasks() const {
   return rows_.size();
 }
 
-std::int64_t AccuracyMatrix::AverageAfter(std::size_t task) const {
-  std::int64_t sum = 0;
-  for (std::size_t j = 0; j <= task; ++j) sum += static_cast<std::int64_t>(rows_[task][j]);
-  return MeanOf(sum, task + 1);
-}
-
-std::int64_t AccuracyMatrix::AverageAccuracyMillionths() const { return AverageAfter(Tasks() - 1); }
-
-std::int64_t AccuracyMatrix::MeanOverStepsMillionths() const {
-  std::int64_t sum = 0;
-  for (std::size_t t = 0; t < Tasks(); ++t) sum += AverageAfter(t);
-  return MeanOf(sum, Tasks());
-}
-
-std::int64_t AccuracyMatrix::DeLangeForgettingMillionths() const {
-  const std::size_t last = Tasks() - 1;
-  std::int64_t sum = 0;
-  for (std::size_t j = 0; j < last; ++j) {
-    sum += static_cast<std::int64_t>(rows_[j][j]) - static_cast<std::int64_t>(rows_[last][j]);
+AccuracyMatrix::Figure AccuracyMatrix::AverageAfter(std::size_t task) const {
+  PartialMean mean;
+  for (std::size_t j = 0; j <= task; ++j) {
+    if (const Cell& cell = rows_[task][j]) mean.Add(static_cast<std::int64_t>(*cell));
   }
-  return last == 0 ? 0 : MeanOf(sum, last);
+  return mean.Get();
 }
 
-std::int64_t AccuracyMatrix::FirstTaskDropMillionths() const {
+AccuracyMatrix::Figure AccuracyMatrix::AverageAccuracyMillionths() const { return AverageAfter(Tasks() - 1); }
+
+AccuracyMatrix::Figure AccuracyMatrix::MeanOverStepsMillionths() const {
+  PartialMean mean;
+  for (std::size_t t = 0; t < Tasks(); ++t) mean.Add(AverageAfter(t));
+  return mean.Get();
+}
+
+AccuracyMatrix::Figure AccuracyMatrix::DeLangeForgettingMillionths() const {
   const std::size_t last = Tasks() - 1;
-  std::int64_t sum = 0;
-  for (std::size_t t = 1; t <= last; ++t) {
-    sum += static_cast<std::int64_t>(rows_[t - 1][0]) - static_cast<std::int64_t>(rows_[t][0]);
-  }
-  return last == 0 ? 0 : MeanOf(sum, last);
+  if (last == 0) return 0;
+  PartialMean mean;
+  for (std::size_t j = 0; j < last; ++j) mean.AddDrop(rows_[j][j], rows_[last][j]);
+  return mean.Get();
+}
+
+AccuracyMatrix::Figure AccuracyMatrix::FirstTaskDropMillionths() const {
+  const std::size_t last = Tasks() - 1;
+  if (last == 0) return 0;
+  PartialMean mean;
+  for (std::size_t t = 1; t <= last; ++t) mean.AddDrop(rows_[t - 1][0], rows_[t][0]);
+  return mean.Get();
 }
 
 }  // namespace hemafed

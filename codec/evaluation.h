@@ -82,35 +82,39 @@ class EvaluationReport {
 // columns beyond the tasks are hospitals that never train. Row t and column t belong together. Tasks count from 1 in
 // the formulas; T is the number of rows. Each figure is an exact sum of the millionths above it, divided once and
 // rounded half to even, so that anybody gets the same last digit from the published numbers.
+//
+// A cell is empty where a hospital was away or had not joined yet. Every mean is over the terms whose cells are there;
+// without any there is no figure.
 class AccuracyMatrix {
  public:
+  using Cell = std::optional<std::uint64_t>;
+  using Figure = std::optional<std::int64_t>;
+
   // One accuracy for each column; all rows have the same length.
-  void AddRow(const std::vector<std::uint64_t>& millionths);
+  void AddRow(const std::vector<Cell>& millionths);
 
   [[nodiscard]] std::size_t rows() const { return rows_.size(); }
   [[nodiscard]] std::size_t columns() const { return rows_.empty() ? 0 : rows_.front().size(); }
-  [[nodiscard]] std::uint64_t Millionths(std::size_t task, std::size_t column) const {
-    return rows_.at(task).at(column);
-  }
+  [[nodiscard]] const Cell& Millionths(std::size_t task, std::size_t column) const { return rows_.at(task).at(column); }
 
   // A_T = (1/T) sum_{j<=T} a[T][j].  (De Lange et al., TPAMI 2022, call it ACC.)
-  [[nodiscard]] std::int64_t AverageAccuracyMillionths() const;
+  [[nodiscard]] Figure AverageAccuracyMillionths() const;
   // (1/T) sum_t A_t with A_t = (1/t) sum_{j<=t} a[t][j], each A_t rounded first: the UACL paper's "Acc" as far as its
   // table can be reconstructed.
-  [[nodiscard]] std::int64_t MeanOverStepsMillionths() const;
+  [[nodiscard]] Figure MeanOverStepsMillionths() const;
   // (1/(T-1)) sum_{j<T} (a[j][j] - a[T][j]); 0 after the first task.  (De Lange et al., eq. of forgetting.)
-  [[nodiscard]] std::int64_t DeLangeForgettingMillionths() const;
+  [[nodiscard]] Figure DeLangeForgettingMillionths() const;
   // (1/(T-1)) sum_{t=2..T} (a[t-1][1] - a[t][1]): the first task's drop per step, which the UACL table seems to show; 0
   // after the first task.
-  [[nodiscard]] std::int64_t FirstTaskDropMillionths() const;
+  [[nodiscard]] Figure FirstTaskDropMillionths() const;
 
  private:
   // Rows so far; throws kConflict if there are none.
   [[nodiscard]] std::size_t Tasks() const;
   // A_t, t counting from 0.
-  [[nodiscard]] std::int64_t AverageAfter(std::size_t task) const;
+  [[nodiscard]] Figure AverageAfter(std::size_t task) const;
 
-  std::vector<std::vector<std::uint64_t>> rows_;
+  std::vector<std::vector<Cell>> rows_;
 };
 
 }  // namespace hemafed

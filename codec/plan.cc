@@ -151,8 +151,12 @@ RetentionPlan ReadRetention(const Settings& table, const Plan& plan) {
 
 AbsencePlan ReadAbsence(const Settings& table) {
   AbsencePlan absence;
-  const bool skips = table.Choice("rehearsing", {"wait", "skip"}) == 1;
-  if (skips) absence.after_s = static_cast<std::uint32_t>(table.Integer("after_s", 1, kMaxAbsenceSeconds));
+  absence.rehearsing = static_cast<AbsenceRule>(table.Choice("rehearsing", {"wait", "skip", "pause"}));
+  absence.skips_evaluations = table.Choice("evaluating", {"wait", "skip"}) == 1;
+  absence.joins_late = table.Choice("joining", {"first_task", "own_task"}) == 1;
+  if (absence.rehearsing != AbsenceRule::kWait || absence.skips_evaluations) {
+    absence.after_s = static_cast<std::uint32_t>(table.Integer("after_s", 1, kMaxAbsenceSeconds));
+  }
   return absence;
 }
 

@@ -124,9 +124,18 @@ struct RetentionPlan {
   std::uint32_t halvings = 0;             // How often a step that drops more is halved before it is given up.
 };
 
-// What happens when a site that rehearses or judges does not answer. The active site is always waited for.
+// What is done about a site that does not answer. A task's active site is always waited for.
+enum class AbsenceRule : std::uint8_t {
+  kWait,   // It is waited for.
+  kSkip,   // The task goes on without it.
+  kPause,  // The log says that the task stands still; people decide.
+};
+
 struct AbsencePlan {
-  std::uint32_t after_s = 0;  // So long after a task, round or candidate was opened; 0: sites are waited for.
+  AbsenceRule rehearsing = AbsenceRule::kWait;  // Of sites that rehearse or judge.
+  bool skips_evaluations = false;               // Whether a task may close without a site's evaluation.
+  bool joins_late = false;    // Whether a site may join as late as the first task that it takes part in.
+  std::uint32_t after_s = 0;  // So long after a task, round, candidate or evaluation was opened; 0: never.
 };
 
 struct TaskPlan {

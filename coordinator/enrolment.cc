@@ -131,6 +131,14 @@ void SubmitPlan(FileSystem& files, const Consortium& consortium, const Ed25519Ke
                PlanEntry{.plan = digest, .operator_signature = SignOperatorPlan(operator_key, digest)}, &text);
 }
 
+void Decide(FileSystem& files, const Consortium& consortium, const FederationState& state,
+            const Ed25519KeyPair& operator_key, DecisionKind kind, const std::string& site) {
+  DecisionEntry entry{.kind = kind, .site = site, .task = state.task(), .round = state.round()};
+  SignOperatorDecision(operator_key, state.plan_digest(), entry);
+  state.Check(Entry{.at_ms = 0, .body = entry});
+  LeaveInInbox(files, consortium, "decision-" + std::string(DecisionName(kind)) + "-" + site, entry, nullptr);
+}
+
 wire::Message AnswerEnrolment(FileSystem& files, const Consortium& consortium, const FederationState& state,
                               const wire::EnrolRequest& request, ByteView connection_key, std::int64_t now_ms) {
   // One text for every way in which token and slot do not fit: a stranger learns nothing about open invitations.
@@ -200,8 +208,9 @@ std::vector<Decision> ReadInbox(FileSystem& files, const Consortium& consortium)
     Decision decision{.file = path, .entry = ParseEntry(ReadFile(files, path, kMaxFileBytes)).body, .plan_text = {}};
     if (std::holds_alternative<PlanEntry>(decision.entry)) {
       decision.plan_text = ReadFile(files, Path(path).replace_extension(".toml"), kMaxPlanBytes);
-    } else if (!std::holds_alternative<RosterEntry>(decision.entry)) {
-      throw Error(ErrorCode::kInvalidInput, path.string() + " is neither a roster change nor a plan; remove it");
+    } else if (!std::holds_alternative<RosterEntry>(decision.entry) &&
+               !std::holds_alternative<DecisionEntry>(decision.entry)) {
+      throw Error(ErrorCode::kInvalidInput, path.string() + " is no decision of an operator; remove it");
     }
     decisions.push_back(std::move(decision));
   }

@@ -48,6 +48,11 @@ void Revoke(FileSystem& files, const Consortium& consortium, const Ed25519KeyPai
 void SubmitPlan(FileSystem& files, const Consortium& consortium, const Ed25519KeyPair& operator_key,
                 const Path& plan_file);
 
+// Signs a decision about a site of the paused task; `state` is what the log says now. kConflict where there is nothing
+// to decide.
+void Decide(FileSystem& files, const Consortium& consortium, const FederationState& state,
+            const Ed25519KeyPair& operator_key, DecisionKind kind, const std::string& site);
+
 // --- The running coordinator's side ---
 
 // Answers a request to join; never throws for what a stranger sent.
@@ -60,7 +65,7 @@ void SubmitPlan(FileSystem& files, const Consortium& consortium, const Ed25519Ke
 // A signed decision from inbox/.
 struct Decision {
   Path file;
-  EntryBody entry;                       // RosterEntry or PlanEntry.
+  EntryBody entry;                       // RosterEntry, PlanEntry or DecisionEntry.
   std::optional<std::string> plan_text;  // With a PlanEntry.
 };
 [[nodiscard]] std::vector<Decision> ReadInbox(FileSystem& files, const Consortium& consortium);

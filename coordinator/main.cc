@@ -72,6 +72,11 @@ void RevokeBySlot(const Consortium& consortium, const Ed25519KeyPair& operator_k
   Revoke(RealFileSystem(), consortium, operator_key, lab->second);
 }
 
+void DecideFromLog(const Consortium& consortium, const Ed25519KeyPair& operator_key, DecisionKind kind,
+                   const std::string& slot) {
+  Decide(RealFileSystem(), consortium, ReadPublishedState(RealFileSystem(), consortium), operator_key, kind, slot);
+}
+
 void AddWeights(const Consortium& consortium, const Options& options) {
   FileSystem& files = RealFileSystem();
   ObjectStore store(files, consortium.folder.root);
@@ -136,6 +141,11 @@ int Main(int argc, char** argv) {
   approve->add_option("--fingerprint", options.fingerprint, "What the lab's screen shows")->required();
   CLI::App* revoke = with_operator(with_folder("revoke", "Remove a lab: its next message is refused"));
   revoke->add_option("slot", options.slot, "The lab's name")->required();
+  CLI::App* leave_out = with_operator(with_folder("leave-out", "Let a paused task go on without a late lab"));
+  leave_out->add_option("slot", options.slot, "The lab's name")->required();
+  CLI::App* try_again =
+      with_operator(with_folder("try-again", "Ask a lab whose update was refused to train the round again"));
+  try_again->add_option("slot", options.slot, "The lab's name")->required();
   CLI::App* weights = with_folder("add-weights", "Store initial weights for plans; prints their digest");
   weights->add_option("file", options.file, "A safetensors file")->required()->check(CLI::ExistingFile);
   CLI::App* check = app.add_subcommand("check", "Check a plan and say what it will do; needs no folder");
@@ -168,6 +178,10 @@ int Main(int argc, char** argv) {
     Approve(files, consortium, operator_key(), options.slot, options.fingerprint);
   } else if (*revoke) {
     RevokeBySlot(consortium, operator_key(), options.slot);
+  } else if (*leave_out) {
+    DecideFromLog(consortium, operator_key(), DecisionKind::kLeaveOut, options.slot);
+  } else if (*try_again) {
+    DecideFromLog(consortium, operator_key(), DecisionKind::kTryAgain, options.slot);
   } else if (*weights) {
     AddWeights(consortium, options);
   } else if (*submit) {

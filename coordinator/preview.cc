@@ -64,8 +64,14 @@ std::string PreviewPlan(const Plan& plan) {
         << static_cast<double>(plan.retention.max_drop_millionths) / 1e6 << " halves the step, at most "
         << plan.retention.halvings << " times\n";
   }
-  if (plan.absence.after_s > 0) {
+  if (plan.absence.rehearsing == AbsenceRule::kPause) {
+    out << "a task is paused when a site does not answer in " << plan.absence.after_s << " s\n";
+  } else if (plan.absence.rehearsing == AbsenceRule::kSkip) {
     out << "rehearsing sites that do not answer in " << plan.absence.after_s << " s are left out of the task\n";
+  }
+  if (plan.absence.joins_late) out << "sites may join until their first task; before it they do not score\n";
+  if (plan.absence.skips_evaluations) {
+    out << "tasks close without the scores of sites that do not answer in " << plan.absence.after_s << " s\n";
   }
   out << "in all " << trainings << " local trainings with " << steps << " steps\n"
       << "each local training moves one model to the site and one update back; after each task every site scores the "

@@ -24,15 +24,18 @@ bool Sequencer::Step() {
         ledger_.Append(state.ExpectedPlanClosed());
         return true;
       }
-      if (!state.everyone_joined()) return false;
+      if (!state.SitesToJoin().empty()) return false;
       OpenTask();
       return true;
     case Phase::kBetweenRounds:
       ledger_.Append(RoundOpenedEntry{.task = state.task(), .round = state.round(), .base = state.model()});
       return true;
     case Phase::kRoundOpen:
-      if (!state.Awaited().empty() || Stuck()) return false;
-      if (!state.Gated()) {
+      if (!state.Awaited().empty()) return false;
+      if (const auto why = state.WhyRoundCannotClose()) {
+        if (state.paused()) return false;
+        Pause(*why);
+      } else if (!state.Gated()) {
         CloseRound();
       } else {
         OfferCandidate(0);
@@ -47,7 +50,7 @@ bool Sequencer::Step() {
       }
       return true;
     case Phase::kEvaluating:
-      if (state.exemplars_pending() || state.evaluations().size() < state.plan().Sites().size()) return false;
+      if (!state.Awaited().empty()) return false;
       ledger_.Append(
           TaskClosedEntry{.task = state.task(), .model = state.model(), .accuracy_millionths = state.ExpectedRow()});
       return true;
@@ -59,14 +62,25 @@ bool Sequencer::Step() {
   return false;
 }
 
+void Sequencer::Pause(const std::string& reason) {
+  const FederationState& state = ledger_.state();
+  ledger_.Append(
+      PausedEntry{.task = state.task(), .round = state.round(), .sites = state.Blocking(), .reason = reason});
+}
+
 std::optional<std::string> Sequencer::Stuck() const {
   const FederationState& state = ledger_.state();
-  if (state.phase() != Phase::kRoundOpen || !state.Awaited().empty()) return std::nullopt;
-  const auto why = state.WhyRoundCannotClose();
-  if (!why) return std::nullopt;
-  return "round " + std::to_string(state.round() + 1) + " in task " + std::to_string(state.task() + 1) +
-         " cannot close: " + *why +
-         " (the log says why updates were refused); start a new consortium with a corrected plan";
+  if (!state.has_plan() || !state.paused()) return std::nullopt;
+  std::string names;
+  for (const std::string& site : state.Blocking()) names += (names.empty() ? "" : ", ") + site;
+  std::string text = "task " + std::to_string(state.task() + 1) + " stands still, " +
+                     std::string(PhaseName(state.phase())) + " in round " + std::to_string(state.round() + 1) + ": ";
+  if (state.Awaited().empty()) {
+    return text + state.WhyRoundCannotClose().value_or("") + " (the log says why, site by site). Once " + names +
+           " mended that: `hemafed-coordinator try-again`; or start a new consortium with a corrected plan";
+  }
+  return text + names + " did not answer. The plan goes on when it does; to go on without a site for this task: " +
+         "`hemafed-coordinator leave-out` (not the task's own)";
 }
 
 void Sequencer::OpenTask() {

@@ -11,11 +11,11 @@
 //   between rounds  always                                         round_opened
 //   round open      every participant answered                     round_closed (weighted integers, design 11.10-11)
 //                   the same, and the task has judges              candidate
+//                   the same, but the round cannot close           paused
 //   judging         every judge has spoken                         round_closed, or candidate with the step halved
 //   evaluating      exemplars are chosen, every site has scored    task_closed
 //
-// Errors: those of the ledger, the object store and Aggregate. A round in which every update was refused cannot close:
-// Stuck() says so. Thread-safety: one thread.
+// Errors: those of the ledger, the object store and Aggregate. Thread-safety: one thread.
 #pragma once
 
 #include <optional>
@@ -34,7 +34,9 @@ class Sequencer {
 
   // Does one due step; false if nothing is due.
   bool Step();
-  // Why the plan cannot go on without a person, if so.
+  // Writes into the log that the open step stands still.
+  void Pause(const std::string& reason);
+  // Why the plan cannot go on without a person, or a late site, if so.
   [[nodiscard]] std::optional<std::string> Stuck() const;
 
  private:

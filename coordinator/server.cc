@@ -80,6 +80,9 @@ std::string StatusText(const Service& service, const wire::ServerEndpoint& work,
     status["rounds"] = state.task() < state.plan().tasks.size() ? state.plan().tasks[state.task()].rounds : 0;
     status["model"] = state.model().Hex();
     status["participants"] = state.participants();
+    status["awaited"] = state.Awaited();
+    const auto stuck = service.Stuck();
+    status["needs_a_person"] = stuck ? json(*stuck) : json(nullptr);
   }
   return status.dump(1) + "\n";
 }

@@ -123,15 +123,19 @@ void Service::LeaveOutTheLate() {
     waiting_for_ = now;
     waiting_since_ms_ = clock_.MonotonicMs();
   }
-  const std::int64_t after_ms = std::int64_t{state().plan().absence.after_s} * 1000;
-  if (after_ms == 0 || clock_.MonotonicMs() - waiting_since_ms_ < after_ms) return;
+  const std::uint32_t after_s = state().plan().absence.after_s;
+  const bool late = after_s > 0 && clock_.MonotonicMs() - waiting_since_ms_ >= std::int64_t{after_s} * 1000;
   for (const std::string& site : state().Awaited()) {
-    if (site == state().participants().front()) continue;
+    if (!state().MayLeaveOut(site) || !(late || state().LeftOut(site))) continue;
     const AbsentEntry absence = state().AbsenceOf(site);
     ledger_.Append(absence);
-    Tell(site + " did not answer in " + std::to_string(state().plan().absence.after_s) + " s: task " +
-         std::to_string(absence.task + 1) + " goes on without it and its " + std::to_string(absence.exemplars) +
-         " exemplars");
+    Tell("task " + std::to_string(absence.task + 1) + " goes on without " + site +
+         (absence.exemplars > 0 ? " and its " + std::to_string(absence.exemplars) + " exemplars" : "") +
+         (state().LeftOut(site) ? ", as the operator decided" : ": no answer in " + std::to_string(after_s) + " s"));
+  }
+  const bool pauses = late && state().plan().absence.rehearsing == AbsenceRule::kPause;
+  if (pauses && !state().Awaited().empty() && !state().paused()) {
+    sequencer_.Pause("no answer in " + std::to_string(after_s) + " s");
   }
 }
 
@@ -142,6 +146,9 @@ void Service::TakeInbox() {
       ledger_.Append(decision.entry);
       if (const auto* roster = std::get_if<RosterEntry>(&decision.entry)) {
         Tell(roster->lab.slot + (roster->joins ? " joined the roster" : " was revoked"));
+      } else if (const auto* taken = std::get_if<DecisionEntry>(&decision.entry)) {
+        Tell(taken->kind == DecisionKind::kLeaveOut ? "decided to go on without " + taken->site
+                                                    : "decided that " + taken->site + " tries again");
       } else {
         Tell("plan " + state().plan().name + " accepted (" + state().plan_digest().Hex().substr(0, 8) + ")");
       }
@@ -167,15 +174,17 @@ void Service::Advance(std::vector<wire::Outgoing>& out) {
       Tell("round " + std::to_string(round + 1) + " of task " + std::to_string(task + 1) +
            ": earlier hospitals judge " +
            (halvings == 0 ? "the merged model" : "it with the step halved " + std::to_string(halvings) + " times"));
-    } else if (before == Phase::kRoundOpen || before == Phase::kJudging) {
+    } else if (state().phase() != before && (before == Phase::kRoundOpen || before == Phase::kJudging)) {
       Tell("round " + std::to_string(round + 1) + " of task " + std::to_string(task + 1) + " closed: model " +
            state().model().Hex().substr(0, 12));
     }
     if (before == Phase::kEvaluating) {
       std::string line = "task " + std::to_string(task + 1) + " closed:";
       for (const Column& column : state().plan().Columns()) {
-        line +=
-            " " + column.title + " " + Percent(state().evaluations().at(column.site).AccuracyMillionths(column.pool));
+        const auto report = state().evaluations().find(column.site);
+        const bool scored = report != state().evaluations().end();
+        line += " " + column.title + " " +
+                (scored ? Percent(report->second.AccuracyMillionths(column.pool)) : std::string("not scored"));
       }
       Tell(line);
     }

@@ -60,7 +60,7 @@ class Service {
   [[nodiscard]] const FederationState& state() const { return ledger_.state(); }
   [[nodiscard]] const RoundLogWriter& log() const { return ledger_.log(); }
   [[nodiscard]] const std::map<std::string, SiteView>& sites() const { return views_; }
-  // Why the plan cannot go on without a person, if so.
+  // Why the plan cannot go on without a person, or a late site, if so.
   [[nodiscard]] std::optional<std::string> Stuck() const { return sequencer_.Stuck(); }
   // Lines for the operator since the last call: what was admitted, opened, closed, refused.
   [[nodiscard]] std::vector<std::string> TakeNews();

@@ -40,7 +40,11 @@ void RequireAccuracies(std::span<const double> values, const char* what) {
 TaskAccuracies::TaskAccuracies(const hemafed::AccuracyMatrix& millionths, std::size_t tasks) {
   for (std::size_t t = 0; t < millionths.rows(); ++t) {
     std::vector<double> row;
-    for (std::size_t j = 0; j < tasks; ++j) row.push_back(static_cast<double>(millionths.Millionths(t, j)) / 1e6);
+    for (std::size_t j = 0; j < tasks; ++j) {
+      const auto& cell = millionths.Millionths(t, j);
+      if (!cell) throw Error(ErrorCode::kInvalidInput, "the accuracy matrix has an empty cell");
+      row.push_back(static_cast<double>(*cell) / 1e6);
+    }
     AddRow(row);
   }
 }

@@ -50,7 +50,7 @@ struct OverSteps {
 class TaskAccuracies {
  public:
   TaskAccuracies() = default;
-  // All rows of a matrix in millionths; `tasks` is its number of columns.
+  // All rows of a matrix in millionths; `tasks` is its number of columns. kInvalidInput for an empty cell.
   TaskAccuracies(const hemafed::AccuracyMatrix& millionths, std::size_t tasks);
 
   // The next task's row: one accuracy for each task, also those to come; rows have one length and cannot outnumber the

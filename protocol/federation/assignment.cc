@@ -56,27 +56,24 @@ std::optional<Job> JobFor(const FederationState& state, const std::string& site)
   if (state.phase() != Phase::kEvaluating) return std::nullopt;
   // Selecting comes before scoring, so that the slower step starts first.
   if (takes_part && !rehearsing && state.exemplars_pending()) return BaseJob(state, site, JobKind::kSelect);
-  const auto sites = state.plan().Sites();
-  const bool scores = std::find(sites.begin(), sites.end(), site) != sites.end();
-  if (scores && !state.evaluations().contains(site)) return BaseJob(state, site, JobKind::kEvaluate);
+  if (is_awaited && !state.evaluations().contains(site)) return BaseJob(state, site, JobKind::kEvaluate);
   return std::nullopt;
 }
 
 std::string Note(const FederationState& state) {
   if (!state.has_plan()) return "no plan yet";
-  if (!state.everyone_joined()) {
-    std::string missing = "waiting for labs to join:";
-    for (const std::string& site : state.plan().Sites()) {
-      if (!state.roster().contains(site)) missing += " " + site;
-    }
-    return missing.substr(0, kMaxNoteBytes);
+  if (const std::vector<std::string> missing = state.SitesToJoin();
+      state.phase() == Phase::kBetweenTasks && !missing.empty()) {
+    std::string note = "waiting for labs to join:";
+    for (const std::string& name : missing) note += " " + name;
+    return note.substr(0, kMaxNoteBytes);
   }
   const std::size_t tasks = state.plan().tasks.size();
   if (state.task() >= tasks) return "plan " + state.plan().name + " is finished";
   const TaskPlan& task = state.plan().tasks[state.task()];
   return "task " + std::to_string(state.task() + 1) + "/" + std::to_string(tasks) + " (" + task.site + "), round " +
          std::to_string(std::min(state.round() + 1, task.rounds)) + "/" + std::to_string(task.rounds) + ": " +
-         std::string(PhaseName(state.phase()));
+         std::string(PhaseName(state.phase())) + (state.paused() ? ", paused" : "");
 }
 
 }  // namespace

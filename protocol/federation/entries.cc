@@ -22,6 +22,8 @@ constexpr std::size_t kMaxReasonBytes = 1000;  // A refusal is one or two senten
 constexpr std::array<std::string_view, 6> kStatementNames{"commitment", "update",     "acknowledgement",
                                                           "exemplars",  "evaluation", "judgement"};
 
+constexpr std::array<std::string_view, 2> kDecisionNames{"leave_out", "try_again"};
+
 std::string PlainName(JsonFields& fields, const std::string& key) {
   auto name = fields.Text(key, kMaxNameBytes);
   if (!IsPlainName(name)) fields.Fail(key, "is not a plain name (a-z, 0-9, '_', '-')");
@@ -172,6 +174,36 @@ void Read(JsonFields& fields, AbsentEntry& entry) {
   entry.exemplars = fields.Unsigned("exemplars", kMaxPictures);
 }
 
+void Fill(json& out, const PausedEntry& entry) {
+  out["task"] = entry.task;
+  out["round"] = entry.round;
+  out["sites"] = entry.sites;
+  out["reason"] = entry.reason;
+}
+void Read(JsonFields& fields, PausedEntry& entry) {
+  entry.task = TaskNumber(fields);
+  entry.round = RoundNumber(fields);
+  entry.sites = fields.Texts("sites", kMaxSites, kMaxNameBytes);
+  entry.reason = fields.Text("reason", kMaxReasonBytes);
+}
+
+void Fill(json& out, const DecisionEntry& entry) {
+  out["decision"] = DecisionName(entry.kind);
+  out["site"] = entry.site;
+  out["task"] = entry.task;
+  out["round"] = entry.round;
+  out["operator_signature"] = HexEncode(entry.operator_signature);
+}
+void Read(JsonFields& fields, DecisionEntry& entry) {
+  const std::string name = fields.Text("decision", 16);
+  if (name != kDecisionNames[0] && name != kDecisionNames[1]) fields.Fail("decision", "is not one that can be taken");
+  entry.kind = name == kDecisionNames[0] ? DecisionKind::kLeaveOut : DecisionKind::kTryAgain;
+  entry.site = PlainName(fields, "site");
+  entry.task = TaskNumber(fields);
+  entry.round = RoundNumber(fields);
+  entry.operator_signature = Signature(fields, "operator_signature");
+}
+
 void Fill(json& out, const CandidateEntry& entry) {
   out["task"] = entry.task;
   out["round"] = entry.round;
@@ -215,35 +247,38 @@ void Read(JsonFields& fields, RoundClosedEntry& entry) {
 void Fill(json& out, const TaskClosedEntry& entry) {
   out["task"] = entry.task;
   out["model"] = entry.model.Hex();
-  out["accuracy_millionths"] = entry.accuracy_millionths;
+  json& cells = out["accuracy_millionths"] = json::array();
+  for (const auto& cell : entry.accuracy_millionths) cells.push_back(cell ? json(*cell) : json(nullptr));
 }
 void Read(JsonFields& fields, TaskClosedEntry& entry) {
   entry.task = TaskNumber(fields);
   entry.model = fields.Sha256Digest("model");
-  for (const auto& accuracy : fields.Counts("accuracy_millionths", kMaxColumns, kMillion)) {
-    if (!accuracy) fields.Fail("accuracy_millionths", "withholds a hospital");
-    entry.accuracy_millionths.push_back(*accuracy);
-  }
+  entry.accuracy_millionths = fields.Counts("accuracy_millionths", kMaxColumns, kMillion);
 }
 
 void Fill(json& out, const PlanClosedEntry& entry) {
   out["model"] = entry.model.Hex();
-  out["average_accuracy_millionths"] = entry.average_accuracy_millionths;
-  out["de_lange_forgetting_millionths"] = entry.de_lange_forgetting_millionths;
-  out["first_task_drop_millionths"] = entry.first_task_drop_millionths;
+  const auto figure = [](const std::optional<std::int64_t>& value) { return value ? json(*value) : json(nullptr); };
+  out["average_accuracy_millionths"] = figure(entry.average_accuracy_millionths);
+  out["de_lange_forgetting_millionths"] = figure(entry.de_lange_forgetting_millionths);
+  out["first_task_drop_millionths"] = figure(entry.first_task_drop_millionths);
 }
 void Read(JsonFields& fields, PlanClosedEntry& entry) {
   constexpr auto kOne = static_cast<std::int64_t>(kMillion);
   entry.model = fields.Sha256Digest("model");
-  entry.average_accuracy_millionths = fields.Integer("average_accuracy_millionths", 0, kOne);
-  entry.de_lange_forgetting_millionths = fields.Integer("de_lange_forgetting_millionths", -kOne, kOne);
-  entry.first_task_drop_millionths = fields.Integer("first_task_drop_millionths", -kOne, kOne);
+  const auto figure = [&](const std::string& key, std::int64_t least) -> std::optional<std::int64_t> {
+    if (fields.Raw(key).is_null()) return std::nullopt;
+    return fields.Integer(key, least, kOne);
+  };
+  entry.average_accuracy_millionths = figure("average_accuracy_millionths", 0);
+  entry.de_lange_forgetting_millionths = figure("de_lange_forgetting_millionths", -kOne);
+  entry.first_task_drop_millionths = figure("first_task_drop_millionths", -kOne);
 }
 
 // In the order of EntryBody's alternatives.
 constexpr std::array<std::string_view, std::variant_size_v<EntryBody>> kTypeNames{
-    "consortium", "roster", "plan",      "task_opened",  "round_opened", "statement",
-    "refused",    "absent", "candidate", "round_closed", "task_closed",  "plan_closed"};
+    "consortium", "roster", "plan",     "task_opened", "round_opened", "statement",   "refused",
+    "absent",     "paused", "decision", "candidate",   "round_closed", "task_closed", "plan_closed"};
 
 template <std::size_t Index = 0>
 EntryBody ReadBody(std::size_t wanted, JsonFields& fields) {
@@ -276,6 +311,8 @@ LabIdentity LabIdentity::FromJson(const json& object, const std::string& where) 
   fields.RequireAllRead();
   return lab;
 }
+
+std::string_view DecisionName(DecisionKind kind) noexcept { return kDecisionNames[static_cast<std::size_t>(kind)]; }
 
 std::string_view StatementKindName(StatementKind kind) noexcept {
   return kStatementNames[static_cast<std::size_t>(kind) - 1];

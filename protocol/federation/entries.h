@@ -105,12 +105,33 @@ struct RefusedEntry {
   std::string reason;
 };
 
-// A rehearsing or judging site that did not answer in the plan's time: the task goes on without it. Whether it was late
-// is the coordinator's word; that it had not answered, the log shows.
+// A site that did not answer in the plan's time, or that the operator left out: the task, or its closing, goes on
+// without it. Whether it was late is the coordinator's word; that it had not answered, the log shows.
 struct AbsentEntry {
   std::string site;
   std::uint32_t task = 0, round = 0;
   std::uint64_t exemplars = 0;  // What is not rehearsed because of it.
+};
+
+// The task stands still: sites that the plan does not go on without are late, or the active site's update was refused.
+// It goes on when they answer, or as the operator decides.
+struct PausedEntry {
+  std::uint32_t task = 0, round = 0;
+  std::vector<std::string> sites;  // Who keeps it from going on.
+  std::string reason;              // For people.
+};
+
+// What the operator decides about a site while the task is paused.
+enum class DecisionKind : std::uint8_t {
+  kLeaveOut,  // Go on without this late site, for the open task.
+  kTryAgain,  // Ask this site, without whose update the round cannot close, to train it (again).
+};
+[[nodiscard]] std::string_view DecisionName(DecisionKind kind) noexcept;
+struct DecisionEntry {
+  DecisionKind kind = DecisionKind::kLeaveOut;
+  std::string site;
+  std::uint32_t task = 0, round = 0;
+  Ed25519Signature operator_signature{};
 };
 
 // A model that the round may end with, for the retention gate (design, 4.4).
@@ -133,20 +154,21 @@ struct RoundClosedEntry {
 struct TaskClosedEntry {
   std::uint32_t task = 0;
   Digest model;
-  // Accuracy in millionths, in the order of Plan::Columns().
-  std::vector<std::uint64_t> accuracy_millionths;
+  // Accuracy in millionths, in the order of Plan::Columns(); nothing where a site did not score.
+  std::vector<std::optional<std::uint64_t>> accuracy_millionths;
 };
 
 struct PlanClosedEntry {
   Digest model;
-  std::int64_t average_accuracy_millionths = 0;
-  std::int64_t de_lange_forgetting_millionths = 0;
-  std::int64_t first_task_drop_millionths = 0;
+  // Of AccuracyMatrix (codec/evaluation.h).
+  std::optional<std::int64_t> average_accuracy_millionths;
+  std::optional<std::int64_t> de_lange_forgetting_millionths;
+  std::optional<std::int64_t> first_task_drop_millionths;
 };
 
-using EntryBody =
-    std::variant<ConsortiumEntry, RosterEntry, PlanEntry, TaskOpenedEntry, RoundOpenedEntry, StatementEntry,
-                 RefusedEntry, AbsentEntry, CandidateEntry, RoundClosedEntry, TaskClosedEntry, PlanClosedEntry>;
+using EntryBody = std::variant<ConsortiumEntry, RosterEntry, PlanEntry, TaskOpenedEntry, RoundOpenedEntry,
+                               StatementEntry, RefusedEntry, AbsentEntry, PausedEntry, DecisionEntry, CandidateEntry,
+                               RoundClosedEntry, TaskClosedEntry, PlanClosedEntry>;
 
 struct Entry {
   std::int64_t at_ms = 0;  // The coordinator's wall clock; nothing is decided by it.

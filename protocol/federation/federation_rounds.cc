@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// FederationState: who is waited for, what is refused, judged and merged, and how a round closes.
+// FederationState: what is refused, judged and merged, and how a round closes.
 #include <algorithm>
 #include <utility>
 
@@ -10,61 +10,6 @@
 #include "protocol/federation/refusals.h"
 
 namespace hemafed {
-
-std::vector<std::string> FederationState::Awaited() const {
-  const auto answered = [&](const std::string& site) {
-    switch (phase_) {
-      case Phase::kCommitting: return commitments_.contains(site);
-      case Phase::kRoundOpen: return RoundAnswered(site);
-      case Phase::kJudging: return judgements_.contains(site);
-      case Phase::kAcknowledging: return acknowledged_.contains(site);
-      case Phase::kNoPlan:
-      case Phase::kBetweenTasks:
-      case Phase::kBetweenRounds:
-      case Phase::kEvaluating:
-      case Phase::kClosed: break;
-    }
-    return true;
-  };
-  std::vector<std::string> awaited;
-  for (const std::string& site : phase_ == Phase::kJudging ? plan().Judges(task_) : participants_) {
-    if (!absent_.contains(site) && !answered(site)) awaited.push_back(site);
-  }
-  return awaited;
-}
-
-void FederationState::MoveOn() {
-  if (!Awaited().empty()) return;
-  if (phase_ == Phase::kCommitting) {
-    phase_ = Phase::kBetweenRounds;
-  } else if (phase_ == Phase::kAcknowledging) {
-    ++round_;
-    phase_ = round_ < task_plan().rounds ? Phase::kBetweenRounds : Phase::kEvaluating;
-  }
-}
-
-AbsentEntry FederationState::AbsenceOf(const std::string& site) const {
-  const auto kept = exemplars_.find(site);
-  return {.site = site, .task = task_, .round = round_, .exemplars = kept == exemplars_.end() ? 0 : kept->second};
-}
-
-void FederationState::Check(const AbsentEntry& entry) const {
-  if (plan().absence.after_s == 0) Refuse("the plan waits for every site, so none can be absent");
-  const std::vector<std::string> awaited = Awaited();
-  if (std::find(awaited.begin(), awaited.end(), entry.site) == awaited.end()) {
-    OutOfPlace("nothing is awaited from " + entry.site);
-  }
-  if (entry.site == participants_.front()) Refuse("the active site is waited for, however late it is");
-  const AbsentEntry expected = AbsenceOf(entry.site);
-  if (entry.task != expected.task || entry.round != expected.round || entry.exemplars != expected.exemplars) {
-    Refuse("the absence of " + entry.site + " does not say what the log gives");
-  }
-}
-
-void FederationState::Advance(const AbsentEntry& entry) {
-  absent_.insert(entry.site);
-  MoveOn();
-}
 
 void FederationState::Check(const RefusedEntry& entry) const {
   RequirePhase(Phase::kRoundOpen, "a refusal");
@@ -150,8 +95,11 @@ void FederationState::Check(const RoundClosedEntry& entry) const {
 }
 
 std::optional<std::string> FederationState::WhyRoundCannotClose() const {
-  if (updates_.empty()) return "every update was refused";
-  const std::size_t rehearsing = updates_.size() - (updates_.contains(participants_.front()) ? 1 : 0);
+  // Without it the round would only rehearse what is known.
+  if (refused_.contains(participants_.front())) {
+    return "the update of the active site " + participants_.front() + " was refused";
+  }
+  const std::size_t rehearsing = updates_.size() - 1;
   // With one update there is nothing to merge, whatever the rule.
   if (updates_.size() == 1 && rehearsing == 0) return std::nullopt;
   return WhyRuleCannotRun(MergeRuleOf(task_plan().rule), plan().aggregation.trim, rehearsing);

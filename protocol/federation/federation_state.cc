@@ -42,9 +42,16 @@ const Digest& FederationState::plan_digest() const {
   return plan_digest_;
 }
 
-bool FederationState::everyone_joined() const {
-  const auto sites = plan().Sites();
-  return std::all_of(sites.begin(), sites.end(), [&](const auto& site) { return roster_.contains(site); });
+std::vector<std::string> FederationState::SitesToJoin() const {
+  std::vector<std::string> sites = plan().Sites();
+  if (plan().absence.joins_late && task_ < plan().tasks.size()) {
+    sites = plan().Participants(task_);
+    for (std::string& judge : plan().Judges(task_)) {
+      if (std::find(sites.begin(), sites.end(), judge) == sites.end()) sites.push_back(std::move(judge));
+    }
+  }
+  std::erase_if(sites, [&](const std::string& site) { return roster_.contains(site); });
+  return sites;
 }
 
 void FederationState::RequirePhase(Phase phase, std::string_view what) const {
@@ -134,7 +141,8 @@ void FederationState::Check(const TaskOpenedEntry& entry) const {
   if (entry.task != task_ || task_ >= plan().tasks.size()) {
     OutOfPlace("task " + std::to_string(entry.task) + " is not the next one");
   }
-  if (!everyone_joined()) OutOfPlace("a task cannot open before every site of the plan has joined");
+  if (const auto missing = SitesToJoin(); !missing.empty())
+    OutOfPlace("a task cannot open before " + missing.front() + " has joined");
   if (entry.participants != plan().Participants(task_))
     Refuse("the participants" + InTask(task_) + " are not the plan's");
   const std::optional<Digest> teacher = task_ == 0 ? std::nullopt : std::optional(model_);
@@ -163,6 +171,8 @@ void FederationState::Advance(const TaskOpenedEntry& entry) {
   evaluations_.clear();
   carries_residual_.clear();
   absent_.clear();
+  left_out_.clear();
+  unscored_.clear();
   candidate_.reset();
   retained_.clear();
   last_step_.reset();  // Another task, and maybe another layout.
@@ -186,10 +196,12 @@ void FederationState::Advance(const RoundOpenedEntry& /*entry*/) {
 
 // --- the ends of tasks and of the plan ---
 
-std::vector<std::uint64_t> FederationState::ExpectedRow() const {
-  std::vector<std::uint64_t> row;
+std::vector<AccuracyMatrix::Cell> FederationState::ExpectedRow() const {
+  std::vector<AccuracyMatrix::Cell> row;
   for (const Column& column : plan().Columns()) {
-    row.push_back(evaluations_.at(column.site).AccuracyMillionths(column.pool));
+    const auto report = evaluations_.find(column.site);
+    row.push_back(report == evaluations_.end() ? AccuracyMatrix::Cell()
+                                               : report->second.AccuracyMillionths(column.pool));
   }
   return row;
 }
@@ -197,9 +209,7 @@ std::vector<std::uint64_t> FederationState::ExpectedRow() const {
 void FederationState::Check(const TaskClosedEntry& entry) const {
   RequirePhase(Phase::kEvaluating, "a closed task");
   if (entry.task != task_) OutOfPlace("the closed task is not the open one");
-  if (exemplars_pending() || evaluations_.size() != plan().Sites().size()) {
-    OutOfPlace("a task closes after its exemplars and every site's evaluation");
-  }
+  if (!Awaited().empty()) OutOfPlace("a task closes after its exemplars and every site's evaluation");
   if (entry.model != model_) Refuse("the closed task names another model than the current one");
   if (entry.accuracy_millionths != ExpectedRow()) Refuse("the accuracies are not those of the sites' evaluations");
 }

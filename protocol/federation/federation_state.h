@@ -10,6 +10,7 @@
 //     task_opened, commitments of all participants,
 //     then for each round: round_opened, updates or refusals of all participants, round_closed, acknowledgements
 //     (with a retention gate: before round_closed, candidates, each with the judgements of all earlier hospitals),
+//     (where it stands still: paused, then the operator's decision)
 //     then exemplars of the active site (where exemplars are kept) and evaluations of all sites, task_closed.
 // Roster changes may stand anywhere. After the last task: plan_closed.
 //
@@ -23,6 +24,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "codec/evaluation.h"
@@ -69,8 +71,8 @@ class FederationState {
   [[nodiscard]] const Plan& plan() const;
   [[nodiscard]] const Digest& plan_digest() const;
   [[nodiscard]] const Ed25519Signature& plan_signature() const { return plan_signature_; }
-  // Whether every site of the plan is in the roster.
-  [[nodiscard]] bool everyone_joined() const;
+  // Sites without which the next task cannot open: all of the plan, or those that take part in it (Plan::absence).
+  [[nodiscard]] std::vector<std::string> SitesToJoin() const;
 
   // Open task, or the next one to open.
   [[nodiscard]] std::uint32_t task() const { return task_; }
@@ -86,12 +88,20 @@ class FederationState {
   [[nodiscard]] const Digest& model() const { return model_; }
   [[nodiscard]] const std::optional<Digest>& teacher() const { return teacher_; }
   [[nodiscard]] const std::vector<std::string>& participants() const { return participants_; }
-  // Sites without which the open task goes on.
+  // Sites without which the open task trains and judges.
   [[nodiscard]] const std::set<std::string>& absent() const { return absent_; }
-  // Participants or judges whose answer the open step waits for, the active site first.
+  // Sites whose answer the open step waits for.
   [[nodiscard]] std::vector<std::string> Awaited() const;
-  // What would be logged if the task went on without this site.
+  // What would be logged if the open step went on without this site.
   [[nodiscard]] AbsentEntry AbsenceOf(const std::string& site) const;
+  // Whether the open step may go on without this awaited site once it is late: by the plan or the operator's decision.
+  [[nodiscard]] bool MayLeaveOut(const std::string& site) const;
+  // Whether the operator has decided so.
+  [[nodiscard]] bool LeftOut(const std::string& site) const { return left_out_.contains(site); }
+  // Whether the log says that the open step stands still; it ends when nobody blocks any more.
+  [[nodiscard]] bool paused() const { return paused_ == StepKey() && !Blocking().empty(); }
+  // Sites that keep the open step from going on: those awaited, or whose refused update it cannot do without.
+  [[nodiscard]] std::vector<std::string> Blocking() const;
   [[nodiscard]] const std::map<std::string, CommitmentReport>& commitments() const { return commitments_; }
   [[nodiscard]] const std::map<std::string, UpdateReport>& updates() const { return updates_; }
   // Sites whose update of the open round was refused.
@@ -125,7 +135,7 @@ class FederationState {
   // Integer weights by pictures of the open round's accepted updates, in participant order.
   [[nodiscard]] std::vector<std::pair<std::string, std::uint32_t>> RoundWeights() const;
   // What task_closed and plan_closed must say now: accuracies in the order of Plan::Columns().
-  [[nodiscard]] std::vector<std::uint64_t> ExpectedRow() const;
+  [[nodiscard]] std::vector<AccuracyMatrix::Cell> ExpectedRow() const;
   [[nodiscard]] PlanClosedEntry ExpectedPlanClosed() const;
 
  private:
@@ -137,6 +147,8 @@ class FederationState {
   void Check(const StatementEntry& entry) const;
   void Check(const RefusedEntry& entry) const;
   void Check(const AbsentEntry& entry) const;
+  void Check(const PausedEntry& entry) const;
+  void Check(const DecisionEntry& entry) const;
   void Check(const CandidateEntry& entry) const;
   void Check(const RoundClosedEntry& entry) const;
   void Check(const TaskClosedEntry& entry) const;
@@ -150,10 +162,16 @@ class FederationState {
   void Advance(const StatementEntry& entry);
   void Advance(const RefusedEntry& entry);
   void Advance(const AbsentEntry& entry);
+  void Advance(const PausedEntry& entry);
+  void Advance(const DecisionEntry& entry);
   void Advance(const CandidateEntry& entry);
   void Advance(const RoundClosedEntry& entry);
   void Advance(const TaskClosedEntry& entry);
   void Advance(const PlanClosedEntry& entry);
+
+  // What is being waited for: another task, round, phase or candidate is another step.
+  using Step = std::tuple<std::uint32_t, std::uint32_t, Phase, Digest>;
+  [[nodiscard]] Step StepKey() const { return {task_, round_, phase_, candidate_ ? candidate_->model : Digest{}}; }
 
   [[nodiscard]] Plan LoadPlan(const Digest& digest) const;
   [[nodiscard]] EvaluationReport EvaluationOf(const StatementEntry& entry) const;
@@ -188,7 +206,10 @@ class FederationState {
   std::map<std::string, CommitmentReport> commitments_;
   std::map<std::string, UpdateReport> updates_;
   std::set<std::string> refused_;
-  std::set<std::string> absent_;  // In the open task.
+  std::set<std::string> absent_;    // In the open task.
+  std::set<std::string> left_out_;  // By the operator, in the open task.
+  std::set<std::string> unscored_;  // Whose evaluation the open task does without.
+  std::optional<Step> paused_;      // The step that the log says stands still.
   std::set<std::string> acknowledged_;
   std::set<std::string> carries_residual_;
   std::optional<Digest> last_step_;

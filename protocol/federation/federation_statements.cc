@@ -74,6 +74,7 @@ void FederationState::Check(const StatementEntry& entry) const {
     case StatementKind::kEvaluation: {
       RequirePhase(Phase::kEvaluating, "an evaluation");
       if (evaluations_.contains(site)) OutOfPlace(what + ": already evaluated" + InTask(task_));
+      if (unscored_.contains(site)) Refuse(what + ": it came too late, the task closes without it");
       const auto sites = plan().Sites();
       if (std::find(sites.begin(), sites.end(), site) == sites.end())
         Refuse(what + ": the plan does not name this site");

@@ -39,6 +39,19 @@ Statement PlanStatement(const Digest& plan) {
   return statement;
 }
 
+std::string DecisionBody(const DecisionEntry& entry) {
+  return std::string(DecisionName(entry.kind)).append(" ").append(entry.site);
+}
+
+Statement DecisionStatement(const Digest& plan, const DecisionEntry& entry, std::string_view body) {
+  return {.context = StatementContext::kDecision,
+          .plan_digest = plan,
+          .task = entry.task,
+          .round = entry.round,
+          .base_digest = {},
+          .body = body};
+}
+
 Statement Signed(const Digest& plan, const SiteStatement& statement, std::string_view body) {
   return {.context = ContextOf(statement.kind),
           .plan_digest = plan,
@@ -72,6 +85,16 @@ Ed25519Signature SignOperatorPlan(const Ed25519KeyPair& operator_key, const Dige
 
 bool VerifyOperatorPlan(const Ed25519PublicKey& operator_key, const Digest& plan, const Ed25519Signature& signature) {
   return VerifyStatement(operator_key, PlanStatement(plan), signature);
+}
+
+void SignOperatorDecision(const Ed25519KeyPair& operator_key, const Digest& plan, DecisionEntry& entry) {
+  const std::string body = DecisionBody(entry);
+  entry.operator_signature = SignStatement(operator_key, DecisionStatement(plan, entry, body));
+}
+
+bool VerifyOperatorDecision(const Ed25519PublicKey& operator_key, const Digest& plan, const DecisionEntry& entry) {
+  const std::string body = DecisionBody(entry);
+  return VerifyStatement(operator_key, DecisionStatement(plan, entry, body), entry.operator_signature);
 }
 
 Ed25519Signature SignSiteStatement(const Ed25519KeyPair& lab_key, const Digest& plan, const SiteStatement& statement) {

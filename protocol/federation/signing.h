@@ -4,7 +4,8 @@
 // Who signs what in a federation. Every signature covers a context, the plan's digest, task, round and the model it is
 // about (zero where there is none), so that no signature can be shown in another place (design, 11.12).
 //
-//   operator   plan (its digest); roster change ("join" or "revoke", then the lab's identity)
+//   operator   plan (its digest); roster change ("join" or "revoke", then the lab's identity); decision ("leave_out" or
+//              "try_again", a space, the site)
 //   lab        its own identity, when it enrols; every statement about a step
 //
 // Thread-safety: free functions without state.
@@ -25,6 +26,11 @@ void SignOperatorRoster(const Ed25519KeyPair& operator_key, RosterEntry& entry);
 [[nodiscard]] Ed25519Signature SignOperatorPlan(const Ed25519KeyPair& operator_key, const Digest& plan);
 [[nodiscard]] bool VerifyOperatorPlan(const Ed25519PublicKey& operator_key, const Digest& plan,
                                       const Ed25519Signature& signature);
+
+// Fills entry.operator_signature from the other fields.
+void SignOperatorDecision(const Ed25519KeyPair& operator_key, const Digest& plan, DecisionEntry& entry);
+[[nodiscard]] bool VerifyOperatorDecision(const Ed25519PublicKey& operator_key, const Digest& plan,
+                                          const DecisionEntry& entry);
 
 [[nodiscard]] Ed25519Signature SignSiteStatement(const Ed25519KeyPair& lab_key, const Digest& plan,
                                                  const SiteStatement& statement);

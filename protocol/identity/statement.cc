@@ -36,6 +36,7 @@ std::string_view StatementContextName(StatementContext context) noexcept {
     case StatementContext::kExemplars: return "exemplars";
     case StatementContext::kEvaluation: return "evaluation";
     case StatementContext::kJudgement: return "judgement";
+    case StatementContext::kDecision: return "decision";
   }
   return "unknown";
 }

@@ -40,6 +40,7 @@ enum class StatementContext : std::uint8_t {
   kExemplars,        // What a lab keeps for rehearsal after a task.
   kEvaluation,       // A lab's evaluation report.
   kJudgement,        // How a lab's pictures take a round's candidate.
+  kDecision,         // The operator's word on a paused task.
 };
 
 // Stable lower-case name with hyphens ("lab-entry"), as in the signed bytes.

@@ -302,6 +302,11 @@ void Session::Take(const wire::Receipt& receipt) {
 
 void Session::Take(const wire::Refusal& refusal) {
   Tell("the coordinator refused: " + refusal.text + " (" + std::string(wire::RefusalCodeName(refusal.code)) + ")");
+  // Should it be asked for again, the trainer makes it anew: people may have mended what was wrong.
+  if (refusal.code == wire::RefusalCode::kOutOfBounds && statement_ && assignment_->job &&
+      refusal.subject == Sha256Of(statement_->ToText())) {
+    files_.Remove(jobs_.DoneFolder(assignment_->job->Name()));
+  }
   if (refusal.code == wire::RefusalCode::kClockSkew || refusal.code == wire::RefusalCode::kNotAllowed) {
     throw Error(ErrorCode::kRefused, refusal.text);
   }

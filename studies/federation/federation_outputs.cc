@@ -18,7 +18,10 @@ using nlohmann::json;
 
 constexpr double kBytesOfAMegabyte = 1e6;
 
-double Fraction(std::int64_t millionths) { return static_cast<double>(millionths) / 1e6; }
+template <typename Millionths>
+json Fraction(const std::optional<Millionths>& millionths) {
+  return millionths ? json(static_cast<double>(*millionths) / 1e6) : json(nullptr);
+}
 
 Measurement Described(const std::vector<double>& values, int digits) {
   const learning::OverRuns over = learning::DescribeRuns(values);
@@ -114,7 +117,7 @@ json SummaryOf(const FederationResult& result, std::uint64_t seed) {
   json rows = json::array(), accuracy = json::object();
   for (const auto& row : result.matrix_millionths) {
     json values = json::array();
-    for (const std::uint64_t value : row) values.push_back(Fraction(static_cast<std::int64_t>(value)));
+    for (const AccuracyMatrix::Cell& value : row) values.push_back(Fraction(value));
     rows.push_back(std::move(values));
   }
   for (std::size_t j = 0; j < result.columns.size(); ++j) accuracy[result.columns[j]] = rows.back()[j];

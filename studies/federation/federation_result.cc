@@ -32,10 +32,15 @@ AccuracyMatrix FederationResult::Matrix() const {
 }
 
 std::string FederationResult::ToText() const {
+  json rows = json::array();
+  for (const auto& row : matrix_millionths) {
+    json& cells = rows.emplace_back(json::array());
+    for (const AccuracyMatrix::Cell& cell : row) cells.push_back(cell ? json(*cell) : json(nullptr));
+  }
   const json object = {{"format", kFormat},
                        {"made_from", answers.made_from.Hex()},
                        {"columns", columns},
-                       {"matrix_millionths", matrix_millionths},
+                       {"matrix_millionths", std::move(rows)},
                        {"log_root", log_root.Hex()},
                        {"model", model.Hex()},
                        {"entries", entries},
@@ -58,7 +63,12 @@ FederationResult FederationResult::FromText(std::string_view text, RunResult ans
   if (fields.Sha256Digest("made_from") != result.answers.made_from) Fail(where, "is not of the run beside it");
   result.columns = fields.Texts("columns", kMaxTasks + kMaxSites, kMaxTitleBytes);
   try {
-    fields.Raw("matrix_millionths").get_to(result.matrix_millionths);
+    for (const json& row : fields.Raw("matrix_millionths")) {
+      auto& cells = result.matrix_millionths.emplace_back();
+      for (const json& cell : row) {
+        cells.push_back(cell.is_null() ? AccuracyMatrix::Cell() : AccuracyMatrix::Cell(cell.get<std::uint64_t>()));
+      }
+    }
   } catch (const json::exception& error) {
     Fail(where, std::string("the matrix has another form: ") + error.what());
   }

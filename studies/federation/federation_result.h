@@ -32,7 +32,7 @@ inline constexpr std::size_t kMaxFederationResultBytes = 256 << 10;  // 64 x 64 
 struct FederationResult {
   RunResult answers;
   std::vector<std::string> columns;  // Titles of the log's matrix: tasks in order, then observers.
-  std::vector<std::vector<std::uint64_t>> matrix_millionths;
+  std::vector<std::vector<AccuracyMatrix::Cell>> matrix_millionths;  // Empty cells: null.
   Digest log_root, model;
   std::uint64_t entries = 0;
   std::uint64_t rounds = 0;   // That the audit computed again.

@@ -154,10 +154,10 @@ class Run {
     for (std::size_t j = 0; j < columns.size(); ++j) {
       const std::uint64_t ours =
           ReportOf(plan_, columns[j].site, columns_, answers).AccuracyMillionths(columns[j].pool);
-      const std::uint64_t theirs = result_.matrix_millionths.at(task).at(j);
-      if (ours == theirs) continue;
+      const AccuracyMatrix::Cell theirs = result_.matrix_millionths.at(task).at(j);
+      if (!theirs || ours == *theirs) continue;
       throw Error(ErrorCode::kInternal, run_.Name() + ": after task " + std::to_string(task + 1) + " " +
-                                            columns[j].title + " signed an accuracy of " + std::to_string(theirs) +
+                                            columns[j].title + " signed an accuracy of " + std::to_string(*theirs) +
                                             " millionths, the simulation counts " + std::to_string(ours));
     }
   }

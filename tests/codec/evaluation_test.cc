@@ -146,7 +146,7 @@ TEST(ConfusionMatrix, RefusesClassesBeyondIt) {
 
 AccuracyMatrix Accuracies(const std::vector<std::vector<std::uint64_t>>& rows) {
   AccuracyMatrix matrix;
-  for (const auto& row : rows) matrix.AddRow(row);
+  for (const auto& row : rows) matrix.AddRow({row.begin(), row.end()});
   return matrix;
 }
 
@@ -192,11 +192,28 @@ TEST(AccuracyMatrix, AfterOneTaskHasNoForgetting) {
 
 TEST(AccuracyMatrix, RefusesRowsThatDoNotFit) {
   auto matrix = Accuracies({{1, 2}, {1, 2}});
-  EXPECT_ERROR(ErrorCode::kInvalidInput, "accuracy matrix", matrix.AddRow(std::vector<std::uint64_t>{1, 2}));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "accuracy matrix", matrix.AddRow({1, 2}));
   matrix = Accuracies({{1, 2}});
-  EXPECT_ERROR(ErrorCode::kInvalidInput, "accuracy matrix", matrix.AddRow(std::vector<std::uint64_t>{1}));
-  EXPECT_ERROR(ErrorCode::kInvalidInput, "accuracy matrix", matrix.AddRow(std::vector<std::uint64_t>{1, 1'000'001}));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "accuracy matrix", matrix.AddRow({1}));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "accuracy matrix", matrix.AddRow({1, 1'000'001}));
   EXPECT_ERROR(ErrorCode::kConflict, "nothing to average", (void)AccuracyMatrix().AverageAccuracyMillionths());
+}
+
+TEST(AccuracyMatrix, LeavesEmptyCellsOutOfItsMeans) {
+  AccuracyMatrix matrix;
+  matrix.AddRow({900'000, {}, {}});
+  EXPECT_EQ(matrix.AverageAccuracyMillionths(), 900'000);
+  matrix.AddRow({{}, 800'000, {}});
+  EXPECT_EQ(matrix.AverageAccuracyMillionths(), 800'000);
+  EXPECT_EQ(matrix.FirstTaskDropMillionths(), std::nullopt) << "the first hospital did not score after task 2";
+  matrix.AddRow({700'000, 900'000, {}});
+  EXPECT_EQ(matrix.AverageAccuracyMillionths(), 800'000);
+  EXPECT_EQ(matrix.MeanOverStepsMillionths(), 833'333);
+  EXPECT_EQ(matrix.DeLangeForgettingMillionths(), 50'000) << "(0.9 - 0.7 + 0.8 - 0.9) / 2";
+  EXPECT_EQ(matrix.FirstTaskDropMillionths(), std::nullopt);
+  AccuracyMatrix nobody;
+  nobody.AddRow({{}});
+  EXPECT_EQ(nobody.AverageAccuracyMillionths(), std::nullopt);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "auditor/audit.h"
 #include "codec/head_growth.h"
 #include "common/safetensors.h"
+#include "coordinator/enrolment.h"
 #include "tests/expect_error.h"
 #include "tests/scenarios/federation_harness.h"
 #include "tests/scratch.h"
@@ -214,7 +215,7 @@ TEST(Federation, AProbeThatCannotBeIsRefusedAndNamed) {
   const Scratch scratch;
   FederationHarness harness(scratch.path(), {.rule = "\"distillation\""});
   while (harness.service().state().task() == 0) harness.Run(1);
-  harness.trainer("second").more_sensitivities = 1;
+  harness.trainer("first").more_sensitivities = 1;
   ASSERT_TRUE(harness.Run());
   std::vector<std::string> reasons;
   harness.service().log().ForEach(0, [&](std::uint64_t, std::string_view text) {
@@ -223,7 +224,7 @@ TEST(Federation, AProbeThatCannotBeIsRefusedAndNamed) {
       reasons.push_back(refused->site + ": " + refused->reason);
   });
   ASSERT_EQ(reasons.size(), 2u);
-  EXPECT_NE(reasons[0].find("second: its probe has"), std::string::npos) << reasons[0];
+  EXPECT_NE(reasons[0].find("first: its probe has"), std::string::npos) << reasons[0];
   EXPECT_FALSE(Replay(harness, scratch / "consortium").finding.has_value());
 }
 
@@ -234,7 +235,52 @@ TEST(Federation, ARoundWhoseRuleCannotRunWithWhatWasAcceptedStandsStill) {
   harness.trainer("third").scale = 1'000'000;
   EXPECT_ERROR(ErrorCode::kInternal, "NEEDS A PERSON", harness.Run());
   EXPECT_EQ(harness.service().state().phase(), Phase::kRoundOpen);
-  EXPECT_NE(harness.service().Stuck().value_or("").find("cannot close"), std::string::npos);
+  EXPECT_NE(harness.service().Stuck().value_or("").find("stands still"), std::string::npos);
+}
+
+// The operator's word, as the command of the same name leaves it.
+void Decide(FederationHarness& harness, DecisionKind kind, const std::string& site) {
+  coordinator::Decide(RealFileSystem(), harness.consortium(), harness.service().state(), harness.OperatorKey(), kind,
+                      site);
+}
+
+TEST(Federation, APoisonedActiveSiteIsNamedTheTaskPausedAndGoesOnOnceTheSiteIsMended) {
+  const Scratch scratch;
+  FederationHarness harness(scratch.path(), {});
+  while (harness.service().state().task() == 0) harness.Run(1);
+  harness.trainer("second").scale = 1'000'000;
+  EXPECT_ERROR(ErrorCode::kInternal, "NEEDS A PERSON", harness.Run());
+  EXPECT_TRUE(harness.service().state().paused());
+  EXPECT_EQ(harness.service().state().Blocking(), std::vector<std::string>{"second"});
+  harness.KillCoordinator();
+  EXPECT_TRUE(harness.service().state().paused()) << "the log knows";
+  // Tried again without being mended, it is refused again.
+  Decide(harness, DecisionKind::kTryAgain, "second");
+  EXPECT_ERROR(ErrorCode::kInternal, "stands still", harness.Run());
+  EXPECT_TRUE(harness.service().state().paused());
+  harness.trainer("second").scale = 1;
+  Decide(harness, DecisionKind::kTryAgain, "second");
+  ASSERT_TRUE(harness.Run());
+  EXPECT_EQ(harness.RoundDigests(), QuietRun()) << "the models of a run without poison";
+  EXPECT_FALSE(Replay(harness, scratch / "consortium").finding.has_value());
+}
+
+TEST(Federation, APlanThatPausesWaitsForTheOperatorAndGoesOnWithoutTheLateSite) {
+  const Scratch scratch;
+  FederationHarness harness(scratch.path(),
+                            {.tasks = std::string(testing_support::kSmallTasks) + testing_support::kPause});
+  while (harness.service().state().task() == 0) harness.Run(1);
+  harness.trainer("first").asleep = true;
+  EXPECT_ERROR(ErrorCode::kInternal, "stands still", harness.Run());
+  EXPECT_TRUE(harness.service().state().paused());
+  EXPECT_NE(harness.service().Stuck().value_or("").find("first did not answer"), std::string::npos);
+  Decide(harness, DecisionKind::kLeaveOut, "first");
+  while (harness.service().state().phase() != Phase::kEvaluating) ASSERT_FALSE(harness.Run(1));
+  EXPECT_TRUE(harness.service().state().absent().contains("first"));
+  // It does not score either; the plan's evaluations do not wait for it.
+  ASSERT_TRUE(harness.Run());
+  EXPECT_FALSE(harness.service().state().matrix().Millionths(1, 0).has_value());
+  EXPECT_FALSE(Replay(harness, scratch / "consortium").finding.has_value());
 }
 
 TEST(Federation, FreshKeysAndAnyOrderOfAnswersGiveTheSameDigests) {
@@ -293,7 +339,7 @@ TEST(Federation, AnUpdateOverTheNormBoundIsLoggedAsRefusedAndTheRoundGoesOn) {
   const Scratch scratch;
   FederationHarness harness(scratch.path(), {});
   while (harness.service().state().task() == 0) harness.Run(1);
-  harness.trainer("second").scale = 1'000'000;
+  harness.trainer("first").scale = 1'000'000;
   ASSERT_TRUE(harness.Run());
   std::vector<std::string> reasons;
   harness.service().log().ForEach(0, [&](std::uint64_t, std::string_view text) {

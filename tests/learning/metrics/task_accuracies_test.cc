@@ -103,8 +103,8 @@ TEST(TaskAccuracies, AgreeWithTheIntegersOfCoordinatorAndAuditor) {
     hemafed::AccuracyMatrix integers;
     const std::size_t rows = 1 + random.NextBelow(static_cast<std::uint32_t>(tasks));
     for (std::size_t t = 0; t < rows; ++t) {
-      std::vector<std::uint64_t> row;
-      for (std::size_t j = 0; j < tasks; ++j) row.push_back(random.NextBelow(1'000'001));
+      std::vector<hemafed::AccuracyMatrix::Cell> row;
+      for (std::size_t j = 0; j < tasks; ++j) row.emplace_back(random.NextBelow(1'000'001));
       integers.AddRow(row);
     }
     const TaskAccuracies matrix(integers, tasks);
@@ -113,10 +113,10 @@ TEST(TaskAccuracies, AgreeWithTheIntegersOfCoordinatorAndAuditor) {
     // Each integer figure is rounded once, to half a millionth; the mean over steps also rounds each A_t before.
     constexpr double kOnce = 0.5e-6 + 1e-12;
     const auto millionths = [](std::int64_t value) { return static_cast<double>(value) / 1e6; };
-    EXPECT_NEAR(matrix.AverageAccuracy(), millionths(integers.AverageAccuracyMillionths()), kOnce);
-    EXPECT_NEAR(matrix.MeanOverSteps().mean, millionths(integers.MeanOverStepsMillionths()), 2.0 * kOnce);
-    EXPECT_NEAR(matrix.DeLangeForgetting(), millionths(integers.DeLangeForgettingMillionths()), kOnce);
-    EXPECT_NEAR(matrix.FirstTaskDrop().mean, millionths(integers.FirstTaskDropMillionths()), kOnce);
+    EXPECT_NEAR(matrix.AverageAccuracy(), millionths(integers.AverageAccuracyMillionths().value()), kOnce);
+    EXPECT_NEAR(matrix.MeanOverSteps().mean, millionths(integers.MeanOverStepsMillionths().value()), 2.0 * kOnce);
+    EXPECT_NEAR(matrix.DeLangeForgetting(), millionths(integers.DeLangeForgettingMillionths().value()), kOnce);
+    EXPECT_NEAR(matrix.FirstTaskDrop().mean, millionths(integers.FirstTaskDropMillionths().value()), kOnce);
   }
 }
 

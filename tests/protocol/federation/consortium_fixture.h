@@ -69,7 +69,10 @@ max_drop = 0.2
 halvings = 2
 )";
 
-inline constexpr const char* kAbsence = "[absence]\nrehearsing = \"skip\"\nafter_s = 20\n";
+inline constexpr const char* kAbsence =
+    "[absence]\nrehearsing = \"skip\"\nevaluating = \"wait\"\njoining = \"first_task\"\nafter_s = 20\n";
+inline constexpr const char* kPause =
+    "[absence]\nrehearsing = \"pause\"\nevaluating = \"skip\"\njoining = \"own_task\"\nafter_s = 20\n";
 
 inline std::string SmallPlanText(const Digest& weights, const std::string& policy = "federated",
                                  const std::string& tasks = kSmallTasks, const std::string& top = "") {
@@ -273,10 +276,8 @@ struct ConsortiumFixture {
                                      .list = Sha256Of("list")}
                           .ToJson());
         }
-        for (const std::string& site : state.plan().Sites()) {
-          if (!state.evaluations().contains(site)) {
-            return Says(state, site, StatementKind::kEvaluation, Scores(15, 5, state.plan().PoolsOf(site)).ToJson());
-          }
+        for (const std::string& site : state.Awaited()) {
+          return Says(state, site, StatementKind::kEvaluation, Scores(15, 5, state.plan().PoolsOf(site)).ToJson());
         }
         return TaskClosedEntry{state.task(), state.model(), state.ExpectedRow()};
       case Phase::kClosed: break;

@@ -144,7 +144,130 @@ TEST_F(Absence, EndsEveryKindOfWaiting) {
 TEST(FederationState, NobodyIsAbsentFromAPlanThatWaits) {
   const ConsortiumFixture fixture;
   const FederationState state = fixture.StateIn(Phase::kRoundOpen, 1);
-  EXPECT_ERROR(ErrorCode::kRefused, "waits for every site", state.Check({9, state.AbsenceOf("first")}));
+  EXPECT_ERROR(ErrorCode::kRefused, "does not go on without first", state.Check({9, state.AbsenceOf("first")}));
+  const PausedEntry pause{.task = 1, .round = 0, .sites = state.Awaited(), .reason = "late"};
+  EXPECT_ERROR(ErrorCode::kRefused, "does not pause", state.Check({9, pause}));
+}
+
+class Pause : public testing::Test {
+ protected:
+  Pause() {
+    fixture_.UsePlan(testing_support::SmallPlanText(
+        fixture_.weights, "federated", std::string(testing_support::kSmallTasks) + testing_support::kPause));
+  }
+  static PausedEntry PausedBy(const FederationState& state) {
+    return {.task = state.task(), .round = state.round(), .sites = state.Blocking(), .reason = "no answer in 20 s"};
+  }
+  DecisionEntry Decides(const FederationState& state, DecisionKind kind, const std::string& site) const {
+    DecisionEntry entry{.kind = kind, .site = site, .task = state.task(), .round = state.round()};
+    SignOperatorDecision(fixture_.operator_key, fixture_.plan, entry);
+    return entry;
+  }
+  static RefusedEntry Refuses(const FederationState& state, const std::string& site) {
+    return {.site = site,
+            .task = state.task(),
+            .round = state.round(),
+            .update = Sha256Of("update"),
+            .reason = "over the norm bound"};
+  }
+  ConsortiumFixture fixture_;
+};
+
+TEST_F(Pause, EndsWhenTheLateSiteAnswersAndSaysOnceThatItStandsStill) {
+  FederationState state = fixture_.StateIn(Phase::kRoundOpen, 1);
+  EXPECT_FALSE(state.paused());
+  PausedEntry pause = PausedBy(state);
+  EXPECT_EQ(pause.sites, (std::vector<std::string>{"second", "first"}));
+  pause.sites.pop_back();
+  EXPECT_ERROR(ErrorCode::kRefused, "does not name the sites", state.Check({9, pause}));
+  state.Apply(ParseEntry(EntryToText({9, PausedBy(state)})));
+  EXPECT_TRUE(state.paused());
+  EXPECT_ERROR(ErrorCode::kConflict, "already", state.Check({9, PausedBy(state)}));
+  EXPECT_EQ(AssignmentFor(state, "first").action, Action::kRunJob) << "it is still asked";
+  while (!state.Awaited().empty()) state.Apply({9, fixture_.Next(state)});
+  EXPECT_FALSE(state.paused());
+  while (state.phase() != Phase::kClosed) state.Apply({9, fixture_.Next(state)});
+}
+
+TEST_F(Pause, LetsTheOperatorGoOnWithoutALateSiteButNotWithoutTheTasksOwn) {
+  FederationState state = fixture_.StateIn(Phase::kRoundOpen, 1);
+  const DecisionEntry leave_out = Decides(state, DecisionKind::kLeaveOut, "first");
+  EXPECT_ERROR(ErrorCode::kConflict, "no task is paused", state.Check({9, leave_out}));
+  state.Apply({9, PausedBy(state)});
+  EXPECT_ERROR(ErrorCode::kRefused, "does not go on without first", state.Check({9, state.AbsenceOf("first")}));
+  EXPECT_ERROR(ErrorCode::kRefused, "nothing to learn",
+               state.Check({9, Decides(state, DecisionKind::kLeaveOut, "second")}));
+  EXPECT_ERROR(ErrorCode::kConflict, "does not stand still for want of",
+               state.Check({9, Decides(state, DecisionKind::kTryAgain, "first")}));
+  DecisionEntry forged = leave_out;
+  forged.site = "second";
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "not signed by the operator", state.Check({9, forged}));
+  forged = leave_out;
+  forged.kind = DecisionKind::kTryAgain;
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "not signed by the operator", state.Check({9, forged}));
+  state.Apply(ParseEntry(EntryToText({9, leave_out})));
+  state.Apply({9, state.AbsenceOf("first")});
+  EXPECT_EQ(state.Awaited(), std::vector<std::string>{"second"});
+  while (state.phase() != Phase::kClosed) state.Apply({9, fixture_.Next(state)});
+}
+
+TEST_F(Pause, FollowsARefusedUpdateOfTheActiveSiteUntilItTriesAgain) {
+  FederationState state = fixture_.StateIn(Phase::kRoundOpen, 1);
+  state.Apply(
+      {9, fixture_.Says(state, "first", StatementKind::kUpdate, ConsortiumFixture::Update(state, "first").ToJson())});
+  state.Apply({9, Refuses(state, "second")});
+  EXPECT_TRUE(state.Awaited().empty());
+  EXPECT_NE(state.WhyRoundCannotClose().value_or("").find("active site second"), std::string::npos);
+  EXPECT_EQ(state.Blocking(), std::vector<std::string>{"second"});
+  state.Apply({9, PausedBy(state)});
+  EXPECT_ERROR(ErrorCode::kConflict, "for want of an update of first",
+               state.Check({9, Decides(state, DecisionKind::kTryAgain, "first")}));
+  state.Apply({9, Decides(state, DecisionKind::kTryAgain, "second")});
+  EXPECT_FALSE(state.paused());
+  EXPECT_EQ(AssignmentFor(state, "second").job->kind, JobKind::kTrain);
+  // Refused once more, it stands still once more.
+  state.Apply({9, Refuses(state, "second")});
+  state.Apply({9, PausedBy(state)});
+  state.Apply({9, Decides(state, DecisionKind::kTryAgain, "second")});
+  while (state.phase() != Phase::kClosed) state.Apply({9, fixture_.Next(state)});
+}
+
+TEST(FederationState, ARefusedUpdateOfTheActiveSiteStopsEveryPlan) {
+  const ConsortiumFixture fixture;
+  FederationState state = fixture.StateIn(Phase::kRoundOpen);
+  state.Apply({9, RefusedEntry{.site = "first", .update = Sha256Of("update"), .reason = "norm"}});
+  EXPECT_TRUE(state.WhyRoundCannotClose().has_value());
+  state.Apply({9, PausedEntry{.sites = {"first"}, .reason = "refused"}});
+  EXPECT_TRUE(state.paused());
+}
+
+TEST_F(Pause, ATaskClosesWithoutTheScoresOfASiteThatIsAway) {
+  FederationState state = fixture_.StateIn(Phase::kEvaluating);
+  const AbsentEntry away = state.AbsenceOf("second");
+  EXPECT_EQ(away.exemplars, 0u);
+  state.Apply({9, away});
+  EXPECT_ERROR(ErrorCode::kRefused, "came too late",
+               state.Check({9, fixture_.Says(state, "second", StatementKind::kEvaluation,
+                                             ConsortiumFixture::Scores(15, 5).ToJson())}));
+  while (state.task() == 0) state.Apply({9, fixture_.Next(state)});
+  EXPECT_TRUE(state.matrix().Millionths(0, 0).has_value());
+  EXPECT_FALSE(state.matrix().Millionths(0, 1).has_value());
+  while (state.phase() != Phase::kClosed) state.Apply(ParseEntry(EntryToText({9, fixture_.Next(state)})));
+  EXPECT_EQ(state.ExpectedPlanClosed().average_accuracy_millionths, 875'000);
+}
+
+TEST_F(Pause, ASiteMayJoinAsLateAsItsOwnTask) {
+  FederationState state = fixture_.NewState();
+  state.Apply({1, fixture_.Founding()});
+  state.Apply({2, fixture_.Joins("first")});
+  state.Apply({3, fixture_.Plans()});
+  EXPECT_TRUE(state.SitesToJoin().empty());
+  while (state.task() == 0) state.Apply({9, fixture_.Next(state)});
+  EXPECT_EQ(state.SitesToJoin(), std::vector<std::string>{"second"});
+  EXPECT_ERROR(ErrorCode::kConflict, "before second has joined", state.Check({9, fixture_.Next(state)}));
+  EXPECT_FALSE(state.matrix().Millionths(0, 1).has_value());
+  state.Apply({9, fixture_.Joins("second")});
+  while (state.phase() != Phase::kClosed) state.Apply({9, fixture_.Next(state)});
 }
 
 class RetentionGate : public testing::Test {
@@ -319,7 +442,7 @@ TEST(FederationState, ATaskWaitsForEveryLabOfThePlan) {
        {Entry{1, fixture.Founding()}, Entry{2, fixture.Joins("first")}, Entry{3, fixture.Plans()}}) {
     state.Apply(entry);
   }
-  EXPECT_ERROR(ErrorCode::kConflict, "every site of the plan", state.Apply({4, fixture.Next(state)}));
+  EXPECT_ERROR(ErrorCode::kConflict, "before second has joined", state.Apply({4, fixture.Next(state)}));
 }
 
 TEST(FederationState, SignaturesHoldForOneSiteRoundAndModelOnly) {
@@ -395,12 +518,12 @@ TEST(FederationState, ClosingEntriesMustSayWhatTheLogGives) {
   FederationState evaluating = fixture.StateIn(Phase::kEvaluating, 1);
   while (evaluating.evaluations().size() < 2) evaluating.Apply({9, fixture.Next(evaluating)});
   auto task_closed = std::get<TaskClosedEntry>(fixture.Next(evaluating));
-  task_closed.accuracy_millionths[0] += 1;
+  *task_closed.accuracy_millionths[0] += 1;
   EXPECT_ERROR(ErrorCode::kRefused, "accuracies", evaluating.Apply({9, task_closed}));
 
   FederationState finished = fixture.StateIn(Phase::kBetweenTasks, 2);
   auto plan_closed = finished.ExpectedPlanClosed();
-  plan_closed.average_accuracy_millionths += 1;
+  *plan_closed.average_accuracy_millionths += 1;
   EXPECT_ERROR(ErrorCode::kRefused, "metrics", finished.Apply({9, plan_closed}));
 }
 

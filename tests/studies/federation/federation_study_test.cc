@@ -85,10 +85,10 @@ TEST_F(FederationStudy, LeavesForEachPlanAndSeedALogThatAnAuditorReplays) {
       EXPECT_EQ(said.at("log_root"), audit.root.Hex());
       EXPECT_EQ(said.at("model_digest"), audit.model.Hex());
       EXPECT_EQ(said.at("rounds"), audit.aggregates);
-      const double average = static_cast<double>(audit.matrix.AverageAccuracyMillionths()) / 1e6;
+      const double average = static_cast<double>(audit.matrix.AverageAccuracyMillionths().value()) / 1e6;
       EXPECT_DOUBLE_EQ(said.at("average_accuracy").get<double>(), average);
       EXPECT_DOUBLE_EQ(said.at("matrix").at(1).at(0).get<double>(),
-                       static_cast<double>(audit.matrix.Millionths(1, 0)) / 1e6);
+                       static_cast<double>(audit.matrix.Millionths(1, 0).value()) / 1e6);
       // The plan withholds nothing, so answers picture by picture and signed counts are the same figures.
       const json method = Summary().at("methods").at(arm).at("runs").at(static_cast<std::size_t>(seed - 3));
       EXPECT_NEAR(method.at("matrix").at(1).at(0).get<double>(), said.at("matrix").at(1).at(0).get<double>(), 1e-6);
