@@ -11,6 +11,7 @@
 #include "common/error.h"
 #include "common/safetensors.h"
 #include "protocol/federation/round_merge.h"
+#include "protocol/federation/update_rules.h"
 #include "protocol/objects/object_store.h"
 
 namespace hemafed::auditor {
@@ -21,21 +22,6 @@ constexpr const char* kCurrent = "current.safetensors";
 constexpr const char* kNext = "next.safetensors";
 constexpr const char* kStep = "step.raw";
 constexpr const char* kNextStep = "next_step.raw";
-
-// Sum of q^2 of an update in canonical form.
-UInt128 SquaredNormOf(const ReadableFile& raw) {
-  UInt128 sum = 0;
-  Bytes buffer(std::size_t{1} << 18);
-  for (std::uint64_t offset = 0;;) {
-    const std::size_t got = raw.ReadAt(offset, buffer);
-    if (got == 0) return sum;
-    for (std::size_t i = 0; i + 4 <= got; i += 4) {
-      const std::int64_t q = LoadLittleEndian<std::int32_t>(buffer.data() + i);
-      sum += static_cast<std::uint64_t>(q * q);
-    }
-    offset += got;
-  }
-}
 
 }  // namespace
 
@@ -95,14 +81,8 @@ void Replay::CheckUpdate(const FederationState& state, const StatementEntry& ent
   if (layout.Hash() != report.layout) {
     throw Error(ErrorCode::kRefused, "update of " + entry.site + ": its tensors are not those of the base model");
   }
-  if (report.probe) {
-    if (const auto why = WhyImplausible(*report.probe, layout, state.OldClasses(), state.round() == 0)) {
-      throw Error(ErrorCode::kRefused, "update of " + entry.site + ": " + *why + ", yet it was taken");
-    }
-  }
-  const auto raw = files_.OpenForRead(object_(report.values));
-  if (!WithinNormBound(SquaredNormOf(*raw), state.plan().aggregation.norm_bound)) {
-    throw Error(ErrorCode::kRefused, "update of " + entry.site + ": over the plan's norm bound, yet it was taken");
+  if (const auto why = WhyNotTaken(state, report, *files_.OpenForRead(object_(report.values)), layout)) {
+    throw Error(ErrorCode::kRefused, "update of " + entry.site + ": " + *why + ", yet it was taken");
   }
 }
 

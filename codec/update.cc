@@ -96,6 +96,29 @@ void QuantizeDelta(std::string_view tensor, std::span<const float> local, std::s
   }
 }
 
+std::vector<UInt128> SquaredNorms(const ReadableFile& raw, const UpdateLayout& layout) {
+  constexpr std::size_t kPieceBytes = std::size_t{1} << 18;  // Read at a time: memory, not meaning.
+  Bytes buffer(kPieceBytes);
+  std::vector<UInt128> norms;
+  std::uint64_t offset = 0;
+  for (const TensorSpec& tensor : layout.tensors) {
+    UInt128& sum = norms.emplace_back(0);
+    const std::uint64_t end = offset + 4 * tensor.ValueCount();
+    while (offset < end) {
+      const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(kPieceBytes, end - offset));
+      if (raw.ReadAt(offset, std::span(buffer).first(wanted)) != wanted) {
+        throw Error(ErrorCode::kCorrupt, "stored integers of an update end before its layout does");
+      }
+      for (std::size_t i = 0; i < wanted; i += 4) {
+        const std::int64_t q = LoadLittleEndian<std::int32_t>(buffer.data() + i);
+        sum += static_cast<std::uint64_t>(q * q);
+      }
+      offset += wanted;
+    }
+  }
+  return norms;
+}
+
 bool WithinNormBound(UInt128 squared_norm, double bound, int grid_bits) {
   if (!std::isfinite(bound) || bound < 0) {
     throw Error(ErrorCode::kInvalidInput, "the norm bound is not a finite number of at least 0");

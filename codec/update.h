@@ -91,6 +91,9 @@ struct UpdateLayout {
 void QuantizeDelta(std::string_view tensor, std::span<const float> local, std::span<const float> base,
                    std::span<float> residual, std::span<std::int32_t> out, const UpdateFormat& format = {});
 
+// Sum of q^2 of each tensor, from the canonical form; `raw` has the layout's length.
+[[nodiscard]] std::vector<UInt128> SquaredNorms(const ReadableFile& raw, const UpdateLayout& layout);
+
 // Whether sqrt(squared_norm) * 2^-grid_bits <= bound, decided exactly: the sum of squared integers against the square
 // of the double. `bound` must be finite and not negative.
 [[nodiscard]] bool WithinNormBound(UInt128 squared_norm, double bound, int grid_bits = kGridBits);

@@ -7,6 +7,7 @@
 #include "common/error.h"
 #include "common/safetensors.h"
 #include "protocol/federation/enclosure.h"
+#include "protocol/federation/update_rules.h"
 
 namespace hemafed::coordinator {
 
@@ -54,7 +55,10 @@ wire::Message Intake::Take(const std::string& site, const wire::Submission& subm
   try {
     StatementEntry entry{
         .site = site, .statement = SiteStatement::FromText(submission.body), .signature = submission.signature};
-    ledger_.state().CheckStatement(entry.site, entry.statement, entry.signature);
+    if (const auto why = WhyRefused(entry)) {
+      ledger_.Append(RefusalOf(entry, *why));
+      return wire::Refusal{wire::RefusalCode::kOutOfBounds, *why, subject};
+    }
     const auto enclosure = EnclosureOf(entry.statement);
     if (!enclosure) return ReceiptFor(ledger_.Append(std::move(entry)));
     if (!uploads_.Has(enclosure->file)) {
@@ -78,6 +82,21 @@ wire::Message Intake::Take(const std::string& site, const wire::Submission& subm
   }
 }
 
+std::optional<std::string> Intake::WhyRefused(const StatementEntry& entry) const {
+  const FederationState& state = ledger_.state();
+  try {
+    state.CheckStatement(entry.site, entry.statement, entry.signature);
+    return std::nullopt;
+  } catch (const Error& error) {
+    const bool is_due = state.roster().contains(entry.site) && entry.statement.kind == StatementKind::kUpdate &&
+                        entry.statement.task == state.task() && entry.statement.round == state.round() &&
+                        EnclosureDue(state, entry.site) == StatementKind::kUpdate;
+    // Below kRefused the statement is not even the site's signed word about this round.
+    if (error.code() != ErrorCode::kRefused || !is_due) throw;
+    return error.what();
+  }
+}
+
 std::optional<std::string> Intake::Store(const StatementEntry& entry) {
   const JsonFields body(entry.statement.body,
                         std::string(StatementKindName(entry.statement.kind)) + " of " + entry.site);
@@ -89,27 +108,20 @@ std::optional<std::string> Intake::StoreUpdate(const UpdateReport& report) {
   const FederationState& state = ledger_.state();
   const UpdateLayout layout = LayoutOfModel(SafetensorsReader::Open(files_, store_.PathOf(state.model())));
   if (layout.Hash() != report.layout) return "the update's tensors are not those of the round's base model";
-  if (report.probe) {
-    if (auto why = WhyImplausible(*report.probe, layout, state.OldClasses(), state.round() == 0)) return why;
-  }
-  if (store_.Has(report.values)) return std::nullopt;  // Decoded before a crash; the digest is its name.
   const Path raw = scratch_ / "update.raw";
-  DecodedUpdate decoded;
+  std::optional<std::string> broken;
   try {
     const auto in = uploads_.OpenForRead(report.file);
     const auto out = files_.Create(raw);
-    decoded = DecodeUpdate(*in, layout, *out, {.encoding = state.plan().aggregation.encoding});
+    const DecodedUpdate decoded = DecodeUpdate(*in, layout, *out, {.encoding = state.plan().aggregation.encoding});
     out->Sync();
     out->Close();
+    broken = decoded.values != report.values ? "the update's integers do not have the digest that the site signed"
+                                             : WhyNotTaken(state, report, *files_.OpenForRead(raw), layout);
   } catch (const Error& error) {
     files_.Remove(raw);
     if (error.code() != ErrorCode::kInvalidInput) throw;
     return "the update file cannot be read: " + std::string(error.what());
-  }
-  std::optional<std::string> broken;
-  if (decoded.values != report.values) broken = "the update's integers do not have the digest that the site signed";
-  if (!WithinNormBound(decoded.squared_norm, state.plan().aggregation.norm_bound)) {
-    broken = "the update's norm is over the plan's bound of " + std::to_string(state.plan().aggregation.norm_bound);
   }
   if (broken) {
     files_.Remove(raw);

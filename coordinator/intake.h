@@ -29,6 +29,9 @@ class Intake {
   [[nodiscard]] wire::Message Take(const std::string& site, const wire::Submission& submission);
 
  private:
+  // The rule that an update due now breaks by what its site signed: another base model, another number of steps. It is
+  // the site's answer in the round. Throws where the statement is not to be answered so.
+  [[nodiscard]] std::optional<std::string> WhyRefused(const StatementEntry& entry) const;
   // Checks and stores what the file that goes with the statement says, or returns the rule it breaks.
   [[nodiscard]] std::optional<std::string> Store(const StatementEntry& entry);
   // Decodes and stores the update's integers.

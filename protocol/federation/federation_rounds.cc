@@ -11,6 +11,13 @@
 
 namespace hemafed {
 
+std::optional<std::string> FederationState::TakenBefore(const Digest& values) const {
+  const auto found = taken_.find(values);
+  if (found == taken_.end()) return std::nullopt;
+  const auto& [site, task, round] = found->second;
+  return "the update of " + site + " in round " + std::to_string(round + 1) + " of task " + std::to_string(task + 1);
+}
+
 void FederationState::Check(const RefusedEntry& entry) const {
   RequirePhase(Phase::kRoundOpen, "a refusal");
   const bool takes_part = std::find(participants_.begin(), participants_.end(), entry.site) != participants_.end();

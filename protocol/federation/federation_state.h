@@ -104,6 +104,8 @@ class FederationState {
   [[nodiscard]] std::vector<std::string> Blocking() const;
   [[nodiscard]] const std::map<std::string, CommitmentReport>& commitments() const { return commitments_; }
   [[nodiscard]] const std::map<std::string, UpdateReport>& updates() const { return updates_; }
+  // The update with these integers that was taken in this plan: "the update of first in round 2 of task 1".
+  [[nodiscard]] std::optional<std::string> TakenBefore(const Digest& values) const;
   // Sites whose update of the open round was refused.
   [[nodiscard]] const std::set<std::string>& refused() const { return refused_; }
   [[nodiscard]] const std::set<std::string>& acknowledged() const { return acknowledged_; }
@@ -205,6 +207,11 @@ class FederationState {
   std::vector<std::string> participants_;
   std::map<std::string, CommitmentReport> commitments_;
   std::map<std::string, UpdateReport> updates_;
+  struct Place {
+    std::string site;
+    std::uint32_t task = 0, round = 0;
+  };
+  std::map<Digest, Place> taken_;  // Updates of the whole plan by their integers: 10,000 rounds take some megabytes.
   std::set<std::string> refused_;
   std::set<std::string> absent_;    // In the open task.
   std::set<std::string> left_out_;  // By the operator, in the open task.

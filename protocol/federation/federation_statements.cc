@@ -141,6 +141,7 @@ void FederationState::Advance(const StatementEntry& entry) {
       break;
     case StatementKind::kUpdate:
       updates_[site] = UpdateReport::FromJson(body);
+      taken_.try_emplace(updates_[site].values, Place{site, task_, round_});
       carries_residual_.insert(site);
       break;
     case StatementKind::kJudgement: judgements_[site] = JudgementReport::FromJson(body); break;

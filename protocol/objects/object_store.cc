@@ -12,8 +12,12 @@ constexpr std::string_view kPartSuffix = ".part";
 }  // namespace
 
 ObjectStore::ObjectStore(FileSystem& files, Path root) : files_(files), root_(std::move(root)) {
+  const bool is_new = !files_.Exists(root_);
   files_.CreateFolders(root_ / "objects");
   files_.CreateFolders(root_ / "tmp");
+  // Objects are durable only in folders that are.
+  files_.SyncDirectory(root_);
+  if (is_new && root_.has_parent_path()) files_.SyncDirectory(root_.parent_path());
 }
 
 Path ObjectStore::PathOf(const Digest& digest) const {
@@ -38,12 +42,20 @@ std::unique_ptr<ReadableFile> ObjectStore::OpenForRead(const Digest& digest) con
 void ObjectStore::MoveIn(const Path& from, const Digest& digest) {
   const Path to = PathOf(digest);
   const Path folder = to.parent_path();
-  if (!files_.Exists(folder)) {
+  // A folder that is there may be one whose sync failed, or came no further, before.
+  if (auto&& synced = folder_synced_[digest.bytes[0]]; !synced) {
     files_.CreateFolders(folder);
     files_.SyncDirectory(folder.parent_path());
+    synced = true;
   }
   files_.Rename(from, to);
-  files_.SyncDirectory(folder);
+  try {
+    files_.SyncDirectory(folder);
+  } catch (const Error&) {
+    // An object that is seen is durable: nobody may be told of one that the next loss of power takes away.
+    files_.Remove(to);
+    throw;
+  }
 }
 
 Digest ObjectStore::Put(ByteView content) {

@@ -17,6 +17,7 @@
 // Thread-safety: one thread; several stores over one folder only if just one of them writes.
 #pragma once
 
+#include <bitset>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -69,6 +70,7 @@ class ObjectStore {
 
   FileSystem& files_;
   Path root_;
+  std::bitset<256> folder_synced_;  // By first byte: this object has synced the folder's name.
 };
 
 }  // namespace hemafed

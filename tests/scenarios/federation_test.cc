@@ -211,18 +211,24 @@ TEST(Federation, ASiteThatIsAwayIsLeftOutOfTheTaskAndScoresWhenItIsBack) {
   EXPECT_FALSE(Replay(harness, scratch / "consortium").finding.has_value());
 }
 
-TEST(Federation, AProbeThatCannotBeIsRefusedAndNamed) {
-  const Scratch scratch;
-  FederationHarness harness(scratch.path(), {.rule = "\"distillation\""});
-  while (harness.service().state().task() == 0) harness.Run(1);
-  harness.trainer("first").more_sensitivities = 1;
-  ASSERT_TRUE(harness.Run());
+// "site: reason" of every refused update.
+std::vector<std::string> Refusals(FederationHarness& harness) {
   std::vector<std::string> reasons;
   harness.service().log().ForEach(0, [&](std::uint64_t, std::string_view text) {
     const Entry entry = ParseEntry(text);
     if (const auto* refused = std::get_if<RefusedEntry>(&entry.body))
       reasons.push_back(refused->site + ": " + refused->reason);
   });
+  return reasons;
+}
+
+TEST(Federation, AProbeThatCannotBeIsRefusedAndNamed) {
+  const Scratch scratch;
+  FederationHarness harness(scratch.path(), {.rule = "\"distillation\""});
+  while (harness.service().state().task() == 0) harness.Run(1);
+  harness.trainer("first").more_sensitivities = 1;
+  ASSERT_TRUE(harness.Run());
+  const std::vector<std::string> reasons = Refusals(harness);
   ASSERT_EQ(reasons.size(), 2u);
   EXPECT_NE(reasons[0].find("first: its probe has"), std::string::npos) << reasons[0];
   EXPECT_FALSE(Replay(harness, scratch / "consortium").finding.has_value());
@@ -335,21 +341,30 @@ TEST(Federation, EverythingKilledEveryFewMessagesStillEndsWithTheSameModels) {
   EXPECT_EQ(harness.RoundDigests(), QuietRun());
 }
 
-TEST(Federation, AnUpdateOverTheNormBoundIsLoggedAsRefusedAndTheRoundGoesOn) {
+// Runs with the rehearsing site `first` poisoned from task 2 on; the round goes on without it.
+std::vector<std::string> RefusalsOfPoisoned(const std::function<void(testing_support::ToyTrainer&)>& poison) {
   const Scratch scratch;
   FederationHarness harness(scratch.path(), {});
   while (harness.service().state().task() == 0) harness.Run(1);
-  harness.trainer("first").scale = 1'000'000;
-  ASSERT_TRUE(harness.Run());
-  std::vector<std::string> reasons;
-  harness.service().log().ForEach(0, [&](std::uint64_t, std::string_view text) {
-    const Entry entry = ParseEntry(text);
-    if (const auto* refused = std::get_if<RefusedEntry>(&entry.body))
-      reasons.push_back(refused->site + refused->reason);
-  });
-  ASSERT_EQ(reasons.size(), 2u);
-  EXPECT_NE(reasons[0].find("norm"), std::string::npos) << reasons[0];
+  poison(harness.trainer("first"));
+  EXPECT_TRUE(harness.Run());
   EXPECT_FALSE(Replay(harness, scratch / "consortium").finding.has_value());
+  return Refusals(harness);
+}
+
+TEST(Federation, APoisonedRehearsingSiteIsRefusedByNameAndTheRoundsGoOn) {
+  const auto large = RefusalsOfPoisoned([](auto& trainer) { trainer.scale = 1'000'000; });
+  ASSERT_EQ(large.size(), 2u);
+  EXPECT_NE(large[0].find("first: the update's norm"), std::string::npos) << large[0];
+  EXPECT_NE(large[0].find("in tensor stage.conv.weight"), std::string::npos) << large[0];
+  const auto stale = RefusalsOfPoisoned([](auto& trainer) { trainer.stale = true; });
+  ASSERT_EQ(stale.size(), 1u) << "the first one was new";
+  EXPECT_NE(stale[0].find("first: its integers are those of the update of first in round 1 of task 2"),
+            std::string::npos)
+      << stale[0];
+  const auto lazy = RefusalsOfPoisoned([](auto& trainer) { trainer.lazy = true; });
+  ASSERT_EQ(lazy.size(), 2u);
+  EXPECT_NE(lazy[0].find("number of steps"), std::string::npos) << lazy[0];
 }
 
 // Copies the log, changes it, and returns what the auditor finds.

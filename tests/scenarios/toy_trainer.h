@@ -27,6 +27,11 @@ class ToyTrainer {
   // Multiplies what it learns; a large factor breaks the plan's norm bound.
   std::int32_t scale = 1;
 
+  // Sends the same integers in every round of every task.
+  bool stale = false;
+  // Trains fewer steps than the plan's.
+  bool lazy = false;
+
   // Does nothing, as in a lab that is away.
   bool asleep = false;
   // On how many pictures a candidate disagrees with the teacher; none: never.
@@ -91,7 +96,7 @@ class ToyTrainer {
     const UpdateLayout layout = LayoutOfModel(SafetensorsReader::Open(files_, jobs_.Object(job.model)));
     const UpdateFormat format{.encoding = plan.aggregation.encoding};
     UpdateWriter writer(files_, work / std::string(kUpdateFileName), layout, format);
-    RandomStream random(DeriveSeed(plan.seed, site_ + job.Name() + job.model.Hex()));
+    RandomStream random(DeriveSeed(plan.seed, stale ? site_ : site_ + job.Name() + job.model.Hex()));
     std::vector<std::int32_t> values(layout.ValueCount());
     // Values of int8 updates are made of their own tensor's scales; up to 127 they always are.
     const std::uint32_t largest = format.encoding == UpdateEncoding::kInt8 ? 127 : 1000;
@@ -109,7 +114,7 @@ class ToyTrainer {
     report.teacher = job.teacher;
     report.pictures = pictures;
     report.classes = counts;
-    report.steps = plan.tasks.at(job.task).training.steps;
+    report.steps = plan.tasks.at(job.task).training.steps - (lazy ? 1 : 0);
     if (job.teacher) {
       DistillationProbe probe{
           .pictures = std::min<std::uint64_t>(plan.strategy.probe, pictures),

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "protocol/federation/update_rules.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <numeric>
+
+namespace hemafed {
+
+namespace {
+
+// A norm as people read it.
+std::string InWords(double norm) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.4g", norm);
+  return text;
+}
+
+}  // namespace
+
+std::optional<std::string> WhyNotTaken(const FederationState& state, const UpdateReport& report,
+                                       const ReadableFile& raw, const UpdateLayout& layout) {
+  if (report.probe) {
+    if (auto why = WhyImplausible(*report.probe, layout, state.OldClasses(), state.round() == 0)) return why;
+  }
+  const std::vector<UInt128> norms = SquaredNorms(raw, layout);
+  const UInt128 whole = std::accumulate(norms.begin(), norms.end(), UInt128{0});
+  const double bound = state.plan().aggregation.norm_bound;
+  if (!WithinNormBound(whole, bound)) {
+    const auto largest = std::max_element(norms.begin(), norms.end());
+    return "the update's norm of " + InWords(NormOf(whole)) + " is over the plan's bound of " + InWords(bound) +
+           ", most of it in tensor " + layout.tensors[static_cast<std::size_t>(largest - norms.begin())].name + " (" +
+           InWords(NormOf(*largest)) + ")";
+  }
+  if (whole > 0) {
+    if (const auto earlier = state.TakenBefore(report.values)) {
+      return "its integers are those of " + *earlier + ": stale, or another lab's";
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace hemafed

@@ -1,0 +1,28 @@
+// protocol/federation/update_rules.h
+// SPDX-License-Identifier: Apache-2.0
+//
+// What an update must keep to that only its integers show: coordinator and auditor ask the same question.
+//
+//     probe       can be what the formulas give (codec/reports.h)
+//     norm        at most the plan's bound; the reason names the tensor with the largest share
+//     freshness   not the integers of an update that was taken before: a stale one, or another lab's. Integers that are
+//                 all zero may come again: a lab whose steps are below the grid
+//
+// Thread-safety: free function.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "codec/reports.h"
+#include "codec/update.h"
+#include "protocol/federation/federation_state.h"
+
+namespace hemafed {
+
+// Nothing, or the rule that the update breaks. `raw`: its integers in canonical form; `layout` that of the round's
+// base.
+[[nodiscard]] std::optional<std::string> WhyNotTaken(const FederationState& state, const UpdateReport& report,
+                                                     const ReadableFile& raw, const UpdateLayout& layout);
+
+}  // namespace hemafed
