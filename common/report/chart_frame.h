@@ -1,4 +1,4 @@
-// studies/report/chart_frame.h
+// common/report/chart_frame.h
 // SPDX-License-Identifier: Apache-2.0
 //
 // What line and bar charts share: background, title, axes with grid and labels, legend. The caller draws its data into
@@ -12,11 +12,11 @@
 #include <string_view>
 #include <vector>
 
-#include "studies/report/axis.h"
-#include "studies/report/drawing.h"
-#include "studies/report/series_style.h"
+#include "common/report/axis.h"
+#include "common/report/drawing.h"
+#include "common/report/series_style.h"
 
-namespace hemafed::studies {
+namespace hemafed::report {
 
 // More series could not be told apart (series_style.h).
 inline constexpr std::size_t kMaxChartSeries = kDistinctStyles;
@@ -67,4 +67,4 @@ struct Frame {
 // kInvalidInput: "chart '<title>': <problem>".
 [[noreturn]] void FailChart(std::string_view title, const std::string& problem);
 
-}  // namespace hemafed::studies
+}  // namespace hemafed::report

@@ -1,4 +1,4 @@
-// studies/report/number_text.h
+// common/report/number_text.h
 // SPDX-License-Identifier: Apache-2.0
 //
 // Numbers as text, the same on every machine: a point as the decimal sign whatever the locale, no "-0.00", no "nan".
@@ -10,7 +10,7 @@
 #include <optional>
 #include <string>
 
-namespace hemafed::studies {
+namespace hemafed::report {
 
 // Digits after the point; more than a double can hold means nothing.
 inline constexpr int kMaxDigits = 15;
@@ -31,4 +31,4 @@ struct Measurement {
 // The shortest text that reads back as the same double: what machine-readable files carry.
 [[nodiscard]] std::string FormatExact(double value);
 
-}  // namespace hemafed::studies
+}  // namespace hemafed::report

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "studies/report/html_report.h"
+#include "common/report/html_report.h"
 
 #include <algorithm>
 #include <string_view>
@@ -7,10 +7,10 @@
 
 #include "common/error.h"
 #include "common/program.h"
-#include "studies/report/markup.h"
-#include "studies/report/svg.h"
+#include "common/report/markup.h"
+#include "common/report/svg.h"
 
-namespace hemafed::studies {
+namespace hemafed::report {
 
 namespace {
 
@@ -172,4 +172,4 @@ void WriteHtml(FileSystem& files, const Path& path, const HtmlReport& report) {
   WriteFileAtomically(files, path, RenderHtml(report));
 }
 
-}  // namespace hemafed::studies
+}  // namespace hemafed::report

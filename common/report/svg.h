@@ -1,4 +1,4 @@
-// studies/report/svg.h
+// common/report/svg.h
 // SPDX-License-Identifier: Apache-2.0
 //
 // A drawing as SVG text (1.1; pictures use the plain href of SVG 2): self-contained, without scripts, style sheets or
@@ -10,9 +10,9 @@
 
 #include <string>
 
-#include "studies/report/drawing.h"
+#include "common/report/drawing.h"
 
-namespace hemafed::studies {
+namespace hemafed::report {
 
 enum class SvgUse {
   kFile,    // A file of its own: XML declaration and name space.
@@ -24,4 +24,4 @@ enum class SvgUse {
 // "data:image/png;base64,..." of a PNG or JPEG file; kInvalidInput for anything else.
 [[nodiscard]] std::string DataUri(ByteView file);
 
-}  // namespace hemafed::studies
+}  // namespace hemafed::report

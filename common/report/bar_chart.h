@@ -1,4 +1,4 @@
-// studies/report/bar_chart.h
+// common/report/bar_chart.h
 // SPDX-License-Identifier: Apache-2.0
 //
 // Grouped bars with error bars: forgetting by method, scores by class. Bars stand on zero, which is always on the axis.
@@ -13,9 +13,9 @@
 #include <string>
 #include <vector>
 
-#include "studies/report/drawing.h"
+#include "common/report/drawing.h"
 
-namespace hemafed::studies {
+namespace hemafed::report {
 
 inline constexpr std::size_t kMaxBarGroups = 100;
 inline constexpr std::size_t kMaxLabelledBars = 30;
@@ -38,4 +38,4 @@ struct BarChart {
 
 [[nodiscard]] Drawing DrawBarChart(const BarChart& chart);
 
-}  // namespace hemafed::studies
+}  // namespace hemafed::report

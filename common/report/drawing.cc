@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "studies/report/drawing.h"
+#include "common/report/drawing.h"
 
 #include <algorithm>
 #include <cmath>
 #include <utility>
 
 #include "common/error.h"
-#include "studies/report/markup.h"
+#include "common/report/markup.h"
 
-namespace hemafed::studies {
+namespace hemafed::report {
 
 namespace {
 
@@ -72,4 +72,4 @@ std::optional<std::string> PictureType(ByteView file) {
   return std::nullopt;
 }
 
-}  // namespace hemafed::studies
+}  // namespace hemafed::report

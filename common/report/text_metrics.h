@@ -1,4 +1,4 @@
-// studies/report/text_metrics.h
+// common/report/text_metrics.h
 // SPDX-License-Identifier: Apache-2.0
 //
 // How wide a text is, known without a font: the layout of a chart must be the same in SVG, where the reader's machine
@@ -10,7 +10,7 @@
 
 #include <string_view>
 
-namespace hemafed::studies {
+namespace hemafed::report {
 
 // Height of a capital letter as a part of the font size (Helvetica: 718 of 1000).
 inline constexpr double kCapHeight = 0.718;
@@ -21,4 +21,4 @@ inline constexpr double kCapHeight = 0.718;
 // Width in the unit of `size`, of the text as EscapeMarkup would show it.
 [[nodiscard]] double TextWidth(std::string_view text, double size, bool bold = false);
 
-}  // namespace hemafed::studies
+}  // namespace hemafed::report

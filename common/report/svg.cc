@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "studies/report/svg.h"
+#include "common/report/svg.h"
 
 #include <array>
 #include <string_view>
 
 #include "common/error.h"
-#include "studies/report/markup.h"
-#include "studies/report/number_text.h"
+#include "common/report/markup.h"
+#include "common/report/number_text.h"
 
-namespace hemafed::studies {
+namespace hemafed::report {
 
 namespace {
 
@@ -125,4 +125,4 @@ std::string DataUri(ByteView file) {
   return "data:" + *type + ";base64," + Base64Encode(file);
 }
 
-}  // namespace hemafed::studies
+}  // namespace hemafed::report

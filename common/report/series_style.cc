@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "studies/report/series_style.h"
+#include "common/report/series_style.h"
 
 #include <algorithm>
 #include <array>
@@ -7,7 +7,7 @@
 #include <numbers>
 #include <utility>
 
-namespace hemafed::studies {
+namespace hemafed::report {
 
 namespace {
 
@@ -144,4 +144,4 @@ void AddHatchedBox(Drawing& drawing, Point corner, double width, double height, 
                         .outline = Stroke{.colour = style.colour, .width = 1, .dash = {}}});
 }
 
-}  // namespace hemafed::studies
+}  // namespace hemafed::report

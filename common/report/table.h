@@ -1,4 +1,4 @@
-// studies/report/table.h
+// common/report/table.h
 // SPDX-License-Identifier: Apache-2.0
 //
 // One table, four forms: aligned text for the terminal, Markdown for docs/results.md, CSV for other programs, HTML for
@@ -20,9 +20,9 @@
 #include <variant>
 #include <vector>
 
-#include "studies/report/number_text.h"
+#include "common/report/number_text.h"
 
-namespace hemafed::studies {
+namespace hemafed::report {
 
 enum class Source { kPlain, kMeasured, kPublished };
 
@@ -47,11 +47,11 @@ struct Table {
 // GitHub's tables. Characters with a meaning in Markdown are escaped; line ends become blanks.
 [[nodiscard]] std::string MarkdownTable(const Table& table);
 
-// RFC 4180 with LF, as learning/data/csv.h reads it. Title and notes are left out; bytes that are not UTF-8 and control
+// RFC 4180 with LF, as common/csv_row.h writes it. Title and notes are left out; bytes that are not UTF-8 and control
 // characters are replaced (markup.h).
 [[nodiscard]] std::string CsvTable(const Table& table);
 
 // A <table> with caption, and the notes below it. No classes or scripts beyond those that html_report.h styles.
 [[nodiscard]] std::string HtmlTable(const Table& table);
 
-}  // namespace hemafed::studies
+}  // namespace hemafed::report

@@ -1,4 +1,4 @@
-// studies/report/markup.h
+// common/report/markup.h
 // SPDX-License-Identifier: Apache-2.0
 //
 // Text from files, folders and settings on its way into SVG and HTML. Names of pictures and classes come from other
@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-namespace hemafed::studies {
+namespace hemafed::report {
 
 // The code points of a text. Bytes that are not UTF-8, and characters that XML 1.0 (section 2.2) or HTML forbid or that
 // have no shape (controls other than tab and line feed, noncharacters), become U+FFFD, the replacement sign, one for
@@ -26,4 +26,4 @@ namespace hemafed::studies {
 // At most `max_points` characters on one line; the last one is an ellipsis where something was cut.
 [[nodiscard]] std::string Shorten(std::string_view text, std::size_t max_points);
 
-}  // namespace hemafed::studies
+}  // namespace hemafed::report

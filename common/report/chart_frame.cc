@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "studies/report/chart_frame.h"
+#include "common/report/chart_frame.h"
 
 #include <algorithm>
 #include <cmath>
@@ -7,10 +7,10 @@
 #include <utility>
 
 #include "common/error.h"
-#include "studies/report/markup.h"
-#include "studies/report/text_metrics.h"
+#include "common/report/markup.h"
+#include "common/report/text_metrics.h"
 
-namespace hemafed::studies {
+namespace hemafed::report {
 
 namespace {
 
@@ -178,4 +178,4 @@ void FailChart(std::string_view title, const std::string& problem) {
   throw Error(ErrorCode::kInvalidInput, "chart '" + Shorten(title, 80) + "': " + problem);
 }
 
-}  // namespace hemafed::studies
+}  // namespace hemafed::report

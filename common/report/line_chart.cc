@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "studies/report/line_chart.h"
+#include "common/report/line_chart.h"
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <utility>
 
-#include "studies/report/chart_frame.h"
-#include "studies/report/markup.h"
+#include "common/report/chart_frame.h"
+#include "common/report/markup.h"
 
-namespace hemafed::studies {
+namespace hemafed::report {
 
 namespace {
 
@@ -150,4 +150,4 @@ Drawing DrawLineChart(const LineChart& chart) {
   return std::move(frame.drawing);
 }
 
-}  // namespace hemafed::studies
+}  // namespace hemafed::report

@@ -1,4 +1,4 @@
-// studies/report/confusion_chart.h
+// common/report/confusion_chart.h
 // SPDX-License-Identifier: Apache-2.0
 //
 // A confusion matrix as a heat map: rows are true classes, columns predictions. A cell shows its count and, beneath it,
@@ -15,9 +15,9 @@
 #include <string>
 #include <vector>
 
-#include "studies/report/drawing.h"
+#include "common/report/drawing.h"
 
-namespace hemafed::studies {
+namespace hemafed::report {
 
 inline constexpr std::size_t kMaxConfusionClasses = 64;
 
@@ -29,4 +29,4 @@ struct ConfusionChart {
 
 [[nodiscard]] Drawing DrawConfusionChart(const ConfusionChart& chart);
 
-}  // namespace hemafed::studies
+}  // namespace hemafed::report

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "studies/report/bar_chart.h"
+#include "common/report/bar_chart.h"
 
 #include <algorithm>
 #include <cmath>
 #include <utility>
 
-#include "studies/report/chart_frame.h"
-#include "studies/report/markup.h"
-#include "studies/report/number_text.h"
+#include "common/report/chart_frame.h"
+#include "common/report/markup.h"
+#include "common/report/number_text.h"
 
-namespace hemafed::studies {
+namespace hemafed::report {
 
 namespace {
 
@@ -137,4 +137,4 @@ Drawing DrawBarChart(const BarChart& chart) {
   return std::move(frame.drawing);
 }
 
-}  // namespace hemafed::studies
+}  // namespace hemafed::report

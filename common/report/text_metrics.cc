@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "studies/report/text_metrics.h"
+#include "common/report/text_metrics.h"
 
 #include <array>
 #include <cstdint>
 
-#include "studies/report/markup.h"
+#include "common/report/markup.h"
 
-namespace hemafed::studies {
+namespace hemafed::report {
 
 namespace {
 
@@ -35,4 +35,4 @@ double TextWidth(std::string_view text, double size, bool bold) {
   return width * size * (bold ? kBoldFactor : 1.0);
 }
 
-}  // namespace hemafed::studies
+}  // namespace hemafed::report

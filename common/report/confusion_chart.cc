@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "studies/report/confusion_chart.h"
+#include "common/report/confusion_chart.h"
 
 #include <algorithm>
 #include <cmath>
 #include <numbers>
 #include <span>
 
-#include "studies/report/chart_frame.h"
-#include "studies/report/markup.h"
-#include "studies/report/number_text.h"
-#include "studies/report/text_metrics.h"
+#include "common/report/chart_frame.h"
+#include "common/report/markup.h"
+#include "common/report/number_text.h"
+#include "common/report/text_metrics.h"
 
-namespace hemafed::studies {
+namespace hemafed::report {
 
 namespace {
 
@@ -223,4 +223,4 @@ class Map {
 
 Drawing DrawConfusionChart(const ConfusionChart& chart) { return Map(chart).Take(); }
 
-}  // namespace hemafed::studies
+}  // namespace hemafed::report

@@ -1,4 +1,4 @@
-// studies/report/series_style.h
+// common/report/series_style.h
 // SPDX-License-Identifier: Apache-2.0
 //
 // How the n-th series of a chart looks. Colour never carries the meaning alone: dash and marker (lines) or hatching
@@ -13,9 +13,9 @@
 #include <cstddef>
 #include <vector>
 
-#include "studies/report/drawing.h"
+#include "common/report/drawing.h"
 
-namespace hemafed::studies {
+namespace hemafed::report {
 
 inline constexpr std::size_t kDistinctStyles = 56;
 
@@ -40,4 +40,4 @@ void AddHatchedBox(Drawing& drawing, Point corner, double width, double height, 
 // Parts of the straight lines that hatch a box, clipped to it; each has two points.
 [[nodiscard]] std::vector<std::vector<Point>> HatchLines(Point corner, double width, double height, Hatch hatch);
 
-}  // namespace hemafed::studies
+}  // namespace hemafed::report

@@ -1,4 +1,4 @@
-// studies/report/axis.h
+// common/report/axis.h
 // SPDX-License-Identifier: Apache-2.0
 //
 // Where an axis begins, ends and is labelled.
@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-namespace hemafed::studies {
+namespace hemafed::report {
 
 struct Tick {
   double value = 0;
@@ -33,4 +33,4 @@ struct Axis {
 // billionth of their size, count as equal.
 [[nodiscard]] Axis NiceAxis(double low, double high, int max_ticks = 8);
 
-}  // namespace hemafed::studies
+}  // namespace hemafed::report

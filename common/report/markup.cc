@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "studies/report/markup.h"
+#include "common/report/markup.h"
 
 #include <algorithm>
 #include <cstdint>
 
 #include "common/bytes.h"
 
-namespace hemafed::studies {
+namespace hemafed::report {
 
 namespace {
 
@@ -110,4 +110,4 @@ std::string Shorten(std::string_view text, std::size_t max_points) {
   return ToUtf8(points);
 }
 
-}  // namespace hemafed::studies
+}  // namespace hemafed::report

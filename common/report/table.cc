@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "studies/report/table.h"
+#include "common/report/table.h"
 
 #include <algorithm>
 #include <set>
 
+#include "common/csv_row.h"
 #include "common/error.h"
-#include "learning/data/csv.h"
-#include "studies/report/markup.h"
+#include "common/report/markup.h"
 
-namespace hemafed::studies {
+namespace hemafed::report {
 
 namespace {
 
@@ -160,7 +160,7 @@ std::string CsvTable(const Table& table) {
   }
   if (std::set<std::string>(header.begin(), header.end()).size() != header.size())
     Fail(table, "two columns have the same title, which a CSV file cannot tell apart");
-  std::string out = learning::FormatCsvRow(header);
+  std::string out = FormatCsvRow(header);
   for (const auto& row : table.rows) {
     std::vector<std::string> fields;
     for (std::size_t c = 0; c < row.size(); ++c) {
@@ -172,7 +172,7 @@ std::string CsvTable(const Table& table) {
       if (spread[c])
         fields.push_back(number != nullptr && number->spread ? FormatExact(*number->spread) : std::string());
     }
-    out += learning::FormatCsvRow(fields);
+    out += FormatCsvRow(fields);
   }
   return out;
 }
@@ -204,4 +204,4 @@ std::string HtmlTable(const Table& table) {
   return out + "</ul>\n";
 }
 
-}  // namespace hemafed::studies
+}  // namespace hemafed::report

@@ -1,4 +1,4 @@
-// studies/report/html_report.h
+// common/report/html_report.h
 // SPDX-License-Identifier: Apache-2.0
 //
 // The report of a study as one HTML5 file that a hospital can mail, archive and print: no scripts, nothing loaded from
@@ -16,10 +16,10 @@
 
 #include "common/bytes.h"
 #include "common/file_system.h"
-#include "studies/report/drawing.h"
-#include "studies/report/table.h"
+#include "common/report/drawing.h"
+#include "common/report/table.h"
 
-namespace hemafed::studies {
+namespace hemafed::report {
 
 // Browsers open such a file at once and mail servers of hospitals refuse far less; larger means that pictures were not
 // scaled down.
@@ -69,4 +69,4 @@ struct HtmlReport {
 // Renders, then writes atomically.
 void WriteHtml(FileSystem& files, const Path& path, const HtmlReport& report);
 
-}  // namespace hemafed::studies
+}  // namespace hemafed::report

@@ -1,4 +1,4 @@
-// studies/report/drawing.h
+// common/report/drawing.h
 // SPDX-License-Identifier: Apache-2.0
 //
 // A chart as a list of shapes, between what makes charts (line_chart.h ...) and what writes them (svg.h, raster.h):
@@ -19,7 +19,7 @@
 
 #include "common/bytes.h"
 
-namespace hemafed::studies {
+namespace hemafed::report {
 
 // Longest side in pixels. A 64 × 64 confusion matrix needs about 3,300; a PNG at twice the size is 40 MB in memory
 // then.
@@ -114,4 +114,4 @@ class Drawing {
 // "image/png" or "image/jpeg" by the first bytes, or nothing.
 [[nodiscard]] std::optional<std::string> PictureType(ByteView file);
 
-}  // namespace hemafed::studies
+}  // namespace hemafed::report

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "studies/report/axis.h"
+#include "common/report/axis.h"
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 
 #include "common/error.h"
-#include "studies/report/number_text.h"
+#include "common/report/number_text.h"
 
-namespace hemafed::studies {
+namespace hemafed::report {
 
 namespace {
 
@@ -56,4 +56,4 @@ Axis NiceAxis(double low, double high, int max_ticks) {
   }
 }
 
-}  // namespace hemafed::studies
+}  // namespace hemafed::report

@@ -1,4 +1,4 @@
-// studies/report/line_chart.h
+// common/report/line_chart.h
 // SPDX-License-Identifier: Apache-2.0
 //
 // Values over tasks, rounds or settings: one line a series, with markers and an optional band (mean ± sd over seeds).
@@ -15,9 +15,9 @@
 #include <string>
 #include <vector>
 
-#include "studies/report/drawing.h"
+#include "common/report/drawing.h"
 
-namespace hemafed::studies {
+namespace hemafed::report {
 
 // Positions on the x axis. Pictures are read by people; longer runs are to be thinned out by the caller.
 inline constexpr std::size_t kMaxLinePoints = 10'000;
@@ -42,4 +42,4 @@ struct LineChart {
 
 [[nodiscard]] Drawing DrawLineChart(const LineChart& chart);
 
-}  // namespace hemafed::studies
+}  // namespace hemafed::report

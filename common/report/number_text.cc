@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "studies/report/number_text.h"
+#include "common/report/number_text.h"
 
 #include <array>
 #include <charconv>
@@ -7,7 +7,7 @@
 
 #include "common/error.h"
 
-namespace hemafed::studies {
+namespace hemafed::report {
 
 namespace {
 
@@ -54,4 +54,4 @@ std::string FormatExact(double value) {
   return std::string(buffer.data(), end.ptr);
 }
 
-}  // namespace hemafed::studies
+}  // namespace hemafed::report
