@@ -227,6 +227,7 @@ Session::Messages Session::TakeResult() {
   if (!enclosure) return Submit();
   contract.PermitEnclosure(*statement_, LayoutOfModel(SafetensorsReader::Open(files_, jobs_.Object(job.model))));
   CopyOut(relative / enclosure->name, *enclosure);
+  contract.PermitContent(*statement_, job.site, *files_.OpenForRead(folder_.OutgoingFile()));
   egress_.Write(std::string(StatementKindName(statement_->kind)) + " file", job, enclosure->bytes, enclosure->file);
   stage_ = Stage::kPutting;
   return transfer_.Upload(folder_.OutgoingFile(), enclosure->file);
