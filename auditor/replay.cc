@@ -5,7 +5,9 @@
 #include <vector>
 
 #include "codec/aggregate.h"
+#include "codec/evaluation.h"
 #include "codec/head_growth.h"
+#include "codec/score_histograms.h"
 #include "codec/update.h"
 #include "common/digest_of_file.h"
 #include "common/error.h"
@@ -48,6 +50,9 @@ void Replay::Check(const FederationState& state, const Entry& entry) {
   if (const auto* closed = std::get_if<RoundClosedEntry>(&entry.body)) CheckRoundClosed(state, *closed);
   const auto* statement = std::get_if<StatementEntry>(&entry.body);
   if (statement != nullptr && statement->statement.kind == StatementKind::kUpdate) CheckUpdate(state, *statement);
+  if (statement != nullptr && statement->statement.kind == StatementKind::kEvaluation) {
+    CheckEvaluation(state, *statement);
+  }
 }
 
 void Replay::RequireObject(const Digest& digest, const std::string& what) const {
@@ -83,6 +88,18 @@ void Replay::CheckUpdate(const FederationState& state, const StatementEntry& ent
   }
   if (const auto why = WhyNotTaken(state, report, *files_.OpenForRead(object_(report.values)), layout)) {
     throw Error(ErrorCode::kRefused, "update of " + entry.site + ": " + *why + ", yet it was taken");
+  }
+}
+
+void Replay::CheckEvaluation(const FederationState& state, const StatementEntry& entry) const {
+  const Plan& plan = state.plan();
+  const auto report = EvaluationReport::FromJson(entry.statement.body, plan.classes.size(), plan.PoolsOf(entry.site));
+  if (!report.scores()) return;  // Whether there may be none is the state's question.
+  const std::string what = "evaluation of " + entry.site;
+  RequireObject(report.scores()->values, what);
+  const auto raw = files_.OpenForRead(object_(report.scores()->values));
+  if (const auto why = ReadCanonicalScores(*raw, plan.classes.size()).WhyNotOf(report, plan.min_pictures)) {
+    throw Error(ErrorCode::kRefused, what + ": " + *why + ", yet it was taken");
   }
 }
 

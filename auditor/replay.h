@@ -32,6 +32,8 @@ class Replay {
  private:
   void CheckTaskOpened(const FederationState& state, const TaskOpenedEntry& entry);
   void CheckUpdate(const FederationState& state, const StatementEntry& entry);
+  // Score histograms must be there and be of the pictures that the evaluation counts.
+  void CheckEvaluation(const FederationState& state, const StatementEntry& entry) const;
   // Computes the open round's merge again, into the scratch folder.
   void CheckMerge(const FederationState& state, std::uint32_t halvings, const Digest& step, const Digest& model);
   void CheckRoundClosed(const FederationState& state, const RoundClosedEntry& entry);

@@ -18,6 +18,10 @@ namespace {
 
 constexpr std::int64_t kMillion = 1'000'000;
 
+// Histograms of kMaxClasses classes take less even if they do not compress; the exact bound is the file's
+// (MaxScoreHistogramsFileBytes).
+constexpr std::uint64_t kMaxScoresFileBytes = 1u << 20;
+
 std::uint64_t Sum(const EvaluationReport::Row& row) {
   return std::accumulate(row.begin(), row.end(), std::uint64_t{0});
 }
@@ -60,6 +64,18 @@ std::optional<EvaluationReport::Pool> ReadPool(const json& object,
 }
 
 }  // namespace
+
+json ScoresFile::ToJson() const {
+  return {{"values", values.Hex()}, {"file", file.Hex()}, {"file_bytes", file_bytes}};
+}
+
+ScoresFile ScoresFile::FromJson(JsonFields fields) {
+  const ScoresFile scores{.values = fields.Sha256Digest("values"),
+                          .file = fields.Sha256Digest("file"),
+                          .file_bytes = fields.Unsigned("file_bytes", kMaxScoresFileBytes)};
+  fields.RequireAllRead();
+  return scores;
+}
 
 ConfusionMatrix::ConfusionMatrix(std::size_t classes) : classes_(classes), counts_(classes * classes) {}
 
@@ -133,13 +149,27 @@ bool EvaluationReport::Withholds(std::uint64_t min_pictures) const {
   return std::all_of(rows_.begin(), rows_.end(), row_enough) && std::all_of(pools_.begin(), pools_.end(), pool_enough);
 }
 
+ClassSet EvaluationReport::ScoredClasses(std::uint64_t min_pictures) const {
+  const std::uint64_t least = std::max<std::uint64_t>(min_pictures, 1);
+  ClassSet scored;
+  for (std::size_t p = 0; p < classes_.size(); ++p) {
+    for (const std::uint32_t label : classes_[p]) {
+      if (!rows_[label]) continue;
+      const std::uint64_t own = Sum(*rows_[label]);
+      if (own >= least && Total(p) - own >= least) scored.push_back(label);
+    }
+  }
+  std::sort(scored.begin(), scored.end());
+  return scored;
+}
+
 json EvaluationReport::ToJson() const {
   json matrix = json::array(), pools = json::array();
   for (const auto& row : rows_) matrix.push_back(row ? json(*row) : json(nullptr));
   for (const auto& pool : pools_) {
     pools.push_back(pool ? json{{"predicted", pool->predicted}, {"right", pool->right}} : json(nullptr));
   }
-  return {{"matrix", matrix}, {"pools", pools}};
+  return {{"matrix", matrix}, {"pools", pools}, {"scores", scores_ ? scores_->ToJson() : json(nullptr)}};
 }
 
 EvaluationReport EvaluationReport::FromJson(const json& object, std::size_t classes,
@@ -172,6 +202,7 @@ EvaluationReport EvaluationReport::FromJson(const json& object, std::size_t clas
   }
   for (std::size_t p = 0; p < pools.size(); ++p) total += report.Total(p);
   if (total > kMaxPictures) fields.Fail("matrix", "counts more than " + std::to_string(kMaxPictures) + " pictures");
+  if (!fields.Raw("scores").is_null()) report.scores_ = ScoresFile::FromJson(fields.Object("scores"));
   fields.RequireAllRead();
   return report;
 }
@@ -218,27 +249,63 @@ std::size_t AccuracyMatrix::Tasks() const {
   return rows_.size();
 }
 
-AccuracyMatrix::Figure AccuracyMatrix::AverageAfter(std::size_t task) const {
+AccuracyMatrix::Figure AccuracyMatrix::AverageAfterMillionths(std::size_t task) const {
   PartialMean mean;
   for (std::size_t j = 0; j <= task; ++j) {
-    if (const Cell& cell = rows_[task][j]) mean.Add(static_cast<std::int64_t>(*cell));
+    if (const Cell& cell = rows_.at(task)[j]) mean.Add(static_cast<std::int64_t>(*cell));
   }
   return mean.Get();
 }
 
-AccuracyMatrix::Figure AccuracyMatrix::AverageAccuracyMillionths() const { return AverageAfter(Tasks() - 1); }
+AccuracyMatrix::Figure AccuracyMatrix::AverageAccuracyMillionths() const { return AverageAfterMillionths(Tasks() - 1); }
 
 AccuracyMatrix::Figure AccuracyMatrix::MeanOverStepsMillionths() const {
   PartialMean mean;
-  for (std::size_t t = 0; t < Tasks(); ++t) mean.Add(AverageAfter(t));
+  for (std::size_t t = 0; t < Tasks(); ++t) mean.Add(AverageAfterMillionths(t));
+  return mean.Get();
+}
+
+AccuracyMatrix::Figure AccuracyMatrix::ForgettingAfterMillionths(std::size_t task) const {
+  if (task == 0) return 0;
+  PartialMean mean;
+  for (std::size_t j = 0; j < task; ++j) mean.AddDrop(rows_.at(j)[j], rows_.at(task)[j]);
   return mean.Get();
 }
 
 AccuracyMatrix::Figure AccuracyMatrix::DeLangeForgettingMillionths() const {
+  return ForgettingAfterMillionths(Tasks() - 1);
+}
+
+AccuracyMatrix::Figure AccuracyMatrix::BackwardTransferMillionths() const {
+  const Figure forgetting = DeLangeForgettingMillionths();
+  return forgetting ? Figure(-*forgetting) : Figure();
+}
+
+AccuracyMatrix::Figure AccuracyMatrix::ChaudhryForgettingMillionths() const {
   const std::size_t last = Tasks() - 1;
   if (last == 0) return 0;
   PartialMean mean;
-  for (std::size_t j = 0; j < last; ++j) mean.AddDrop(rows_[j][j], rows_[last][j]);
+  for (std::size_t j = 0; j < last; ++j) {
+    Cell best;
+    for (std::size_t l = 0; l < last; ++l) best = std::max(best, rows_[l][j]);  // An empty cell is the least.
+    mean.AddDrop(best, rows_[last][j]);
+  }
+  return mean.Get();
+}
+
+AccuracyMatrix::Figure AccuracyMatrix::LearningAccuracyMillionths() const {
+  PartialMean mean;
+  for (std::size_t j = 0; j < Tasks(); ++j) {
+    if (const Cell& cell = rows_[j][j]) mean.Add(static_cast<std::int64_t>(*cell));
+  }
+  return mean.Get();
+}
+
+AccuracyMatrix::Figure AccuracyMatrix::UnseenMillionths(std::size_t task) const {
+  PartialMean mean;
+  for (std::size_t j = task + 1; j < rows_.at(task).size(); ++j) {
+    if (const Cell& cell = rows_[task][j]) mean.Add(static_cast<std::int64_t>(*cell));
+  }
   return mean.Get();
 }
 

@@ -18,8 +18,22 @@
 #include <vector>
 
 #include "codec/plan.h"
+#include "common/json_fields.h"
+#include "common/sha256.h"
 
 namespace hemafed {
+
+// The file of score histograms that goes with a report (codec/score_histograms.h).
+struct ScoresFile {
+  Digest values;  // SHA-256 of the canonical form.
+  Digest file;    // SHA-256 of the compressed file.
+  std::uint64_t file_bytes = 0;
+
+  // {"file":digest,"file_bytes":count,"values":digest}
+  [[nodiscard]] nlohmann::json ToJson() const;
+  [[nodiscard]] static ScoresFile FromJson(JsonFields fields);
+  bool operator==(const ScoresFile&) const = default;
+};
 
 // Rows: true class; columns: predicted class.
 class ConfusionMatrix {
@@ -56,6 +70,15 @@ class EvaluationReport {
   // By true class; nothing for a class that is pooled, withheld or in no pool.
   [[nodiscard]] const std::vector<std::optional<Row>>& rows() const { return rows_; }
   [[nodiscard]] const std::vector<std::optional<Pool>>& pools() const { return pools_; }
+  // Classes of each pool.
+  [[nodiscard]] const std::vector<ClassSet>& pool_classes() const { return classes_; }
+
+  // Classes with a row of their own whose pool shows at least `min_pictures` (and one) pictures of others: those whose
+  // score histograms may be shown. Ascending.
+  [[nodiscard]] ClassSet ScoredClasses(std::uint64_t min_pictures) const;
+  // Their file; none where there is no such class.
+  [[nodiscard]] const std::optional<ScoresFile>& scores() const { return scores_; }
+  void set_scores(const std::optional<ScoresFile>& scores) { scores_ = scores; }
 
   // Pictures of one pool's classes that are reported, and those of them predicted right.
   [[nodiscard]] std::uint64_t Total(std::size_t pool) const;
@@ -65,7 +88,8 @@ class EvaluationReport {
   // Whether every row and every pool have at least `min_pictures` pictures: what may leave a lab.
   [[nodiscard]] bool Withholds(std::uint64_t min_pictures) const;
 
-  // {"matrix":[[counts] or null, ...],"pools":[null or {"predicted":[counts],"right":count}, ...]}
+  // {"matrix":[[counts] or null, ...],"pools":[null or {"predicted":[counts],"right":count}, ...],
+  //  "scores":null or {"file":digest,"file_bytes":count,"values":digest}}
   [[nodiscard]] nlohmann::json ToJson() const;
   // `classes`: of the plan; `pools` as above. Bounds: kMaxPictures pictures in all (codec/plan.h).
   [[nodiscard]] static EvaluationReport FromJson(const nlohmann::json& object, std::size_t classes,
@@ -76,6 +100,7 @@ class EvaluationReport {
   std::vector<ClassSet> classes_;  // Of each pool.
   std::vector<std::optional<Row>> rows_;
   std::vector<std::optional<Pool>> pools_;
+  std::optional<ScoresFile> scores_;
 };
 
 // a[t][j]: accuracy in millionths of the model after task t on the test pictures of task j, not yet learned ones too;
@@ -107,13 +132,27 @@ class AccuracyMatrix {
   // (1/(T-1)) sum_{t=2..T} (a[t-1][1] - a[t][1]): the first task's drop per step, which the UACL table seems to show; 0
   // after the first task.
   [[nodiscard]] Figure FirstTaskDropMillionths() const;
+  // (1/(T-1)) sum_{j<T} (a[T][j] - a[j][j]), what later tasks did to earlier ones; 0 after the first task.  (Lopez-Paz
+  // and Ranzato, NeurIPS 2017, BWT.)  It is minus De Lange's forgetting, to the last digit.
+  //
+  // Their forward transfer, FWT = (1/(T-1)) sum_{j>1} (a[j-1][j] - b[j]), is not here: b[j] is the accuracy of a model
+  // that has not learned anything, which no site of a federation scores. UnseenMillionths says how good a model is where
+  // it has not trained, without such a baseline.
+  [[nodiscard]] Figure BackwardTransferMillionths() const;
+  // (1/(T-1)) sum_{j<T} (max_{l<T} a[l][j] - a[T][j]); 0 after the first task.  (Chaudhry et al., ECCV 2018, eq. 3.)
+  [[nodiscard]] Figure ChaudhryForgettingMillionths() const;
+  // (1/T) sum_j a[j][j]: how well each task was learned when it was new.  (Riemer et al., ICLR 2019.)
+  [[nodiscard]] Figure LearningAccuracyMillionths() const;
+
+  // Of one task, counting from 0: A_t; what the tasks before lost since each was new, (1/(t-1)) sum_{j<t} (a[j][j] -
+  // a[t][j]), 0 for the first; the mean over the columns beyond t.
+  [[nodiscard]] Figure AverageAfterMillionths(std::size_t task) const;
+  [[nodiscard]] Figure ForgettingAfterMillionths(std::size_t task) const;
+  [[nodiscard]] Figure UnseenMillionths(std::size_t task) const;
 
  private:
   // Rows so far; throws kConflict if there are none.
   [[nodiscard]] std::size_t Tasks() const;
-  // A_t, t counting from 0.
-  [[nodiscard]] Figure AverageAfter(std::size_t task) const;
-
   std::vector<std::vector<Cell>> rows_;
 };
 

@@ -98,5 +98,6 @@ struct JobFolder {
 
 inline constexpr std::string_view kReportFileName = "report.json";
 inline constexpr std::string_view kUpdateFileName = "update.hfu";
+inline constexpr std::string_view kScoresFileName = "scores.hfh";
 
 }  // namespace hemafed

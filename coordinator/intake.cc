@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include "codec/evaluation.h"
+#include "codec/score_histograms.h"
 #include "codec/update.h"
 #include "common/error.h"
 #include "common/safetensors.h"
@@ -48,6 +50,9 @@ Intake::Intake(FileSystem& files, Ledger& ledger, ObjectStore& store, ObjectStor
     : files_(files), ledger_(ledger), store_(store), uploads_(uploads), scratch_(std::move(scratch)) {
   // A crash after an update was logged and before its compressed file was removed.
   for (const auto& [site, update] : ledger_.state().updates()) uploads_.Remove(update.file);
+  for (const auto& [site, evaluation] : ledger_.state().evaluations()) {
+    if (evaluation.scores()) uploads_.Remove(evaluation.scores()->file);
+  }
 }
 
 wire::Message Intake::Take(const std::string& site, const wire::Submission& submission) {
@@ -101,6 +106,7 @@ std::optional<std::string> Intake::Store(const StatementEntry& entry) {
   const JsonFields body(entry.statement.body,
                         std::string(StatementKindName(entry.statement.kind)) + " of " + entry.site);
   if (entry.statement.kind == StatementKind::kUpdate) return StoreUpdate(UpdateReport::FromJson(body));
+  if (entry.statement.kind == StatementKind::kEvaluation) return StoreScores(entry);
   throw Error(ErrorCode::kInternal, "a statement with a file that nobody stores");
 }
 
@@ -128,6 +134,29 @@ std::optional<std::string> Intake::StoreUpdate(const UpdateReport& report) {
     return broken;
   }
   store_.AdoptFile(raw, report.values);
+  return std::nullopt;
+}
+
+std::optional<std::string> Intake::StoreScores(const StatementEntry& entry) {
+  const Plan& plan = ledger_.state().plan();
+  const auto report = EvaluationReport::FromJson(entry.statement.body, plan.classes.size(), plan.PoolsOf(entry.site));
+  const ScoresFile& named = *report.scores();  // There is a file, so the body names it.
+  ScoreHistograms histograms(plan.classes.size());
+  try {
+    histograms = ReadScoreHistograms(*uploads_.OpenForRead(named.file), plan.classes.size());
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kInvalidInput) throw;
+    return "the file of score histograms cannot be read: " + std::string(error.what());
+  }
+  if (auto why = histograms.WhyNotOf(report, plan.min_pictures)) return why;
+  if (histograms.Hash() != named.values) return "the score histograms do not have the digest that the site signed";
+  if (store_.Has(named.values)) return std::nullopt;  // Stored before a crash, or the same scores as before.
+  const Path raw = scratch_ / "scores.raw";
+  const auto out = files_.Create(raw);
+  out->Append(ByteView(histograms.Canonical()));
+  out->Sync();
+  out->Close();
+  store_.AdoptFile(raw, named.values);
   return std::nullopt;
 }
 

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Takes a site's signed statement into the log: form, signature, place and rules are checked before anything is stored;
-// an update's integers are decoded, compared with the digest that the site signed, and kept raw for aggregation and
-// replay. The receipt is made after the entry is durable.
+// the integers of an update or of score histograms are decoded, compared with the digest that the site signed, and kept
+// raw for aggregation, report and replay. The receipt is made after the entry is durable.
 //
 // A well signed update that breaks a rule (norm bound, layout, digest) is logged as refused and the round goes on
 // without it. Anything else that is wrong changes nothing and is answered with a refusal.
@@ -36,6 +36,8 @@ class Intake {
   [[nodiscard]] std::optional<std::string> Store(const StatementEntry& entry);
   // Decodes and stores the update's integers.
   [[nodiscard]] std::optional<std::string> StoreUpdate(const UpdateReport& report);
+  // The same for the counts of an evaluation's score histograms.
+  [[nodiscard]] std::optional<std::string> StoreScores(const StatementEntry& entry);
   [[nodiscard]] wire::Receipt ReceiptFor(std::uint64_t index) const;
 
   FileSystem& files_;

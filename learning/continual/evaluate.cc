@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -32,9 +33,17 @@ std::vector<std::uint32_t> AnswersOf(const at::Tensor& logits) {
   return answers;
 }
 
-}  // namespace
-
-namespace {
+// AnswersOf has seen that the logits are finite, and every label is of a class.
+void AddScores(const at::Tensor& logits, const BatchSource& source, const std::vector<std::uint32_t>& indices,
+               ScoreTally& tally) {
+  const at::Tensor scores = logits.to(at::kCPU, at::kDouble).softmax(1).contiguous();
+  const auto classes = static_cast<std::size_t>(scores.size(1));
+  const double* row = scores.const_data_ptr<double>();
+  for (const std::uint32_t index : indices) {
+    tally.Add(static_cast<std::size_t>(source.Label(index)), std::span(row, classes));
+    row += classes;
+  }
+}
 
 // Un-augmented batches of all pictures, on the model's device, in order.
 template <typename Use>
@@ -53,7 +62,7 @@ void ForEachBatch(const Classifier& model, BatchSource& source, std::uint32_t ba
 }  // namespace
 
 ConfusionMatrix Evaluate(const Classifier& model, BatchSource& source, std::uint32_t classes, std::uint32_t batch,
-                         const std::function<void(std::uint64_t)>& on_pictures) {
+                         const std::function<void(std::uint64_t)>& on_pictures, ScoreTally* scores) {
   if (classes > kMaxClasses || model.classes() > std::int64_t{classes}) {
     Fail("the model knows " + std::to_string(model.classes()) + " classes, the plan " + std::to_string(classes) +
          " of at most " + std::to_string(kMaxClasses));
@@ -61,7 +70,8 @@ ConfusionMatrix Evaluate(const Classifier& model, BatchSource& source, std::uint
   ConfusionMatrix result(classes);
   ForEachBatch(
       model, source, batch, on_pictures, [&](const at::Tensor& images, const std::vector<std::uint32_t>& indices) {
-        const std::vector<std::uint32_t> answers = AnswersOf(model.Forward(images));
+        const at::Tensor logits = model.Forward(images);
+        const std::vector<std::uint32_t> answers = AnswersOf(logits);
         for (std::size_t i = 0; i < indices.size(); ++i) {
           const std::int64_t label = source.Label(indices[i]);
           if (label < 0 || label >= std::int64_t{classes}) {
@@ -69,6 +79,7 @@ ConfusionMatrix Evaluate(const Classifier& model, BatchSource& source, std::uint
           }
           result.Add(static_cast<std::size_t>(label), answers[i]);
         }
+        if (scores != nullptr) AddScores(logits, source, indices, *scores);
       });
   return result;
 }

@@ -5,7 +5,8 @@
 // forgetting, precision) is computed from these counts elsewhere, so that an auditor can compute it too.
 //
 // The answer is the class with the largest logit, the lowest index among equals. Pictures are not augmented, dropout is
-// off. Classes that the model does not know yet can occur as labels: they count as wrong.
+// off. Classes that the model does not know yet can occur as labels: they count as wrong. The same pass can count the
+// softmax scores, computed in double precision from the logits.
 //
 // Errors: Error(kInvalidInput) if a label is outside 0 .. classes-1, if the model knows more classes than that or none,
 // or if a logit is not finite. Thread-safety: one thread at a time per source.
@@ -15,15 +16,18 @@
 #include <functional>
 
 #include "codec/evaluation.h"
+#include "codec/score_histograms.h"
 #include "learning/continual/batch_source.h"
 #include "learning/models/classifier.h"
 
 namespace hemafed::learning {
 
 // `classes`: of the whole plan, and the size of the matrix. `batch`: pictures per forward pass. `on_pictures` may be
-// empty; it is told the number of pictures done after each batch.
+// empty; it is told the number of pictures done after each batch. `scores`, where given, is of as many classes and
+// counts each picture's.
 [[nodiscard]] ConfusionMatrix Evaluate(const Classifier& model, BatchSource& source, std::uint32_t classes,
-                                       std::uint32_t batch, const std::function<void(std::uint64_t)>& on_pictures = {});
+                                       std::uint32_t batch, const std::function<void(std::uint64_t)>& on_pictures = {},
+                                       ScoreTally* scores = nullptr);
 
 // On how many pictures the model's best class among those that the teacher knows is the teacher's best class; the lower
 // index wins among equals. Errors as above, and a teacher that knows a class which the model does not.

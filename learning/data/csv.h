@@ -10,6 +10,8 @@
 // bare field or text after a closing one, a lone CR, a control character, bytes that are not UTF-8, a repeated column
 // name.
 //
+// Rows are written by common/csv_row.h.
+//
 // Errors: Error(kInvalidInput), "<where> line <n>: ...". Thread-safety: free functions without state.
 #pragma once
 
@@ -18,6 +20,8 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "common/csv_row.h"
 
 namespace hemafed::learning {
 
@@ -42,8 +46,5 @@ struct CsvTable {
 };
 
 [[nodiscard]] CsvTable ParseCsv(std::string_view text, const std::string& where);
-
-// One row with its line end; fields are quoted where they must be.
-[[nodiscard]] std::string FormatCsvRow(const std::vector<std::string>& fields);
 
 }  // namespace hemafed::learning

@@ -3,23 +3,30 @@
 
 #include <algorithm>
 
+#include "codec/evaluation.h"
 #include "codec/job_folder.h"
 #include "codec/reports.h"
+#include "codec/score_histograms.h"
 #include "protocol/federation/federation_state.h"
 
 namespace hemafed {
 
 std::optional<Enclosure> EnclosureOf(const SiteStatement& statement) {
-  const JsonFields body(statement.body, std::string(StatementKindName(statement.kind)));
+  JsonFields body(statement.body, std::string(StatementKindName(statement.kind)));
   switch (statement.kind) {
     case StatementKind::kUpdate: {
       const auto report = UpdateReport::FromJson(body);
       return Enclosure{.name = kUpdateFileName, .file = report.file, .bytes = report.file_bytes};
     }
+    case StatementKind::kEvaluation: {
+      // The rest of the body needs the plan's classes, which the state checks.
+      if (body.Raw("scores").is_null()) break;
+      const ScoresFile scores = ScoresFile::FromJson(body.Object("scores"));
+      return Enclosure{.name = kScoresFileName, .file = scores.file, .bytes = scores.file_bytes};
+    }
     case StatementKind::kCommitment:
     case StatementKind::kAcknowledgement:
     case StatementKind::kExemplars:
-    case StatementKind::kEvaluation:
     case StatementKind::kJudgement: break;
   }
   return std::nullopt;
@@ -27,6 +34,7 @@ std::optional<Enclosure> EnclosureOf(const SiteStatement& statement) {
 
 std::uint64_t MaxEnclosureBytes(StatementKind kind, const Plan& plan, const UpdateLayout& base) {
   if (kind == StatementKind::kUpdate) return MaxUpdateFileBytes(base, plan.aggregation.encoding);
+  if (kind == StatementKind::kEvaluation) return MaxScoreHistogramsFileBytes(plan.classes.size());
   return 0;
 }
 
@@ -34,6 +42,9 @@ std::optional<StatementKind> EnclosureDue(const FederationState& state, const st
   const std::vector<std::string> awaited = state.Awaited();
   const bool is_awaited = std::find(awaited.begin(), awaited.end(), site) != awaited.end();
   if (state.phase() == Phase::kRoundOpen && is_awaited) return StatementKind::kUpdate;
+  if (state.phase() == Phase::kEvaluating && is_awaited && !state.evaluations().contains(site)) {
+    return StatementKind::kEvaluation;
+  }
   return std::nullopt;
 }
 

@@ -4,7 +4,8 @@
 // Files that go with statements: a site puts the file first, then states what it is; the coordinator takes both or
 // neither. Which statements have one, how it is named in the job folder, and how large it can be.
 //
-//     update    update.hfu (codec/update.h), of the round's base model
+//     update       update.hfu (codec/update.h), of the round's base model
+//     evaluation   scores.hfh (codec/score_histograms.h); none where no class has enough pictures
 //
 // Errors: Error(kInvalidInput) for a body that is not a report of its kind. Thread-safety: free functions.
 #pragma once

@@ -78,7 +78,11 @@ void FederationState::Check(const StatementEntry& entry) const {
       const auto sites = plan().Sites();
       if (std::find(sites.begin(), sites.end(), site) == sites.end())
         Refuse(what + ": the plan does not name this site");
-      (void)EvaluationOf(entry);
+      const EvaluationReport report = EvaluationOf(entry);
+      const bool scored = !report.ScoredClasses(plan().min_pictures).empty();
+      if (scored != report.scores().has_value()) {
+        Refuse(what + (scored ? ": its score histograms are missing" : ": score histograms of too few pictures"));
+      }
       break;
     }
   }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "codec/evaluation.h"
+#include "codec/score_histograms.h"
 #include "common/error.h"
 #include "common/json_fields.h"
 #include "protocol/federation/enclosure.h"
@@ -58,6 +59,9 @@ json EgressContract::Permit(const Job& job, const json& body) const {
     case JobKind::kEvaluate: {
       const auto report = EvaluationReport::FromJson(body, plan_.classes.size(), plan_.PoolsOf(job.site));
       if (!report.Withholds(plan_.min_pictures)) Refuse(where + " shows a class of fewer than min_pictures");
+      if (report.scores() && report.ScoredClasses(plan_.min_pictures).empty()) {
+        Refuse(where + " names score histograms, but no class has min_pictures positives and negatives");
+      }
       return report.ToJson();
     }
   }
@@ -76,6 +80,17 @@ void EgressContract::PermitEnclosure(const SiteStatement& statement, const Updat
   if (enclosure->bytes > most) {
     Refuse("the " + what + " has " + std::to_string(enclosure->bytes) + " bytes, more than the " +
            std::to_string(most) + " that it can need");
+  }
+}
+
+void EgressContract::PermitContent(const SiteStatement& statement, const std::string& site,
+                                   const ReadableFile& file) const {
+  if (statement.kind != StatementKind::kEvaluation) return;
+  const auto report = EvaluationReport::FromJson(statement.body, plan_.classes.size(), plan_.PoolsOf(site));
+  const ScoreHistograms histograms = ReadScoreHistograms(file, plan_.classes.size());
+  if (const auto why = histograms.WhyNotOf(report, plan_.min_pictures)) Refuse(*why);
+  if (!report.scores() || histograms.Hash() != report.scores()->values) {
+    Refuse("the score histograms do not have the digest that their report names");
   }
 }
 

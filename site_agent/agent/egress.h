@@ -33,6 +33,9 @@ class EgressContract {
   // The file that goes with a statement whose body was permitted: an update's tensors must be those of the base model,
   // a size what they can take.
   void PermitEnclosure(const SiteStatement& statement, const UpdateLayout& base_layout) const;
+  // The file itself, as copied out of the trainer's folder, where more than its size can be judged: score histograms
+  // show no class of fewer than min_pictures, none but the plan's, and what the report beside them counts.
+  void PermitContent(const SiteStatement& statement, const std::string& site, const ReadableFile& file) const;
 
  private:
   const Plan& plan_;

@@ -94,7 +94,11 @@ Session::Messages Session::Handle(const wire::Message& message) {
 
 Session::Messages Session::Take(const wire::Assignment& message) {
   const Digest digest = Sha256Of(message.json);
-  if (digest == assignment_digest_ && stage_ != Stage::kSubmitted) return Advance();
+  if (digest == assignment_digest_ && stage_ != Stage::kSubmitted) {
+    // The coordinator could not keep what was put, and has come back: put it again.
+    if (stage_ == Stage::kPutting && transfer_.idle()) stage_ = Stage::kTraining;
+    return Advance();
+  }
   const bool repeated = digest == assignment_digest_;
   Assignment assignment = Assignment::FromText(message.json);
   if (assignment.note != last_note_) Tell(last_note_ = assignment.note);
@@ -223,6 +227,7 @@ Session::Messages Session::TakeResult() {
   if (!enclosure) return Submit();
   contract.PermitEnclosure(*statement_, LayoutOfModel(SafetensorsReader::Open(files_, jobs_.Object(job.model))));
   CopyOut(relative / enclosure->name, *enclosure);
+  contract.PermitContent(*statement_, job.site, *files_.OpenForRead(folder_.OutgoingFile()));
   egress_.Write(std::string(StatementKindName(statement_->kind)) + " file", job, enclosure->bytes, enclosure->file);
   stage_ = Stage::kPutting;
   return transfer_.Upload(folder_.OutgoingFile(), enclosure->file);
@@ -310,6 +315,8 @@ void Session::Take(const wire::Refusal& refusal) {
   if (refusal.code == wire::RefusalCode::kClockSkew || refusal.code == wire::RefusalCode::kNotAllowed) {
     throw Error(ErrorCode::kRefused, refusal.text);
   }
+  // It does not hold the statement's file, for example because another site's equal file was logged and removed.
+  if (refusal.code == wire::RefusalCode::kUnknownObject && stage_ == Stage::kSubmitted) stage_ = Stage::kTraining;
 }
 
 void Session::RemoveOldObjects() {

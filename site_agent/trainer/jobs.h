@@ -8,7 +8,7 @@
 //   train     S steps from the base model (learning/continual/local_training.h), then
 //             q = round_half_even((theta_local - theta_base + residual) 2^22) into update.hfu (codec/update.h)
 //   select    exemplars by herding and MC-dropout uncertainty into the vault
-//   evaluate  confusion matrix on the test pictures
+//   evaluate  confusion matrix on the test pictures, score histograms into scores.hfh (codec/score_histograms.h)
 //   judge     agreement of a round's candidate with the task's teacher on held-out pictures
 //
 // Errors: kInvalidInput, kCorrupt, kNoSpace, kInterrupted and those of learning/. Thread-safety: free functions.

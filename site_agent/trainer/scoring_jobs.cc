@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "codec/evaluation.h"
 #include "codec/reports.h"
+#include "codec/score_histograms.h"
 #include "common/error.h"
 #include "common/random.h"
 #include "learning/continual/distillation_probe.h"
@@ -20,10 +21,16 @@ json RunEvaluationJob(const JobContext& context) {
   const learning::Classifier model = context.LoadModel(context.job.model);
   context.progress("evaluating", 0, source->Size(), 0);
   const auto classes = static_cast<std::uint32_t>(plan.classes.size());
-  const ConfusionMatrix matrix = learning::Evaluate(model, *source, classes, kInferenceBatch, [&](std::uint64_t done) {
-    context.progress("evaluating", done, source->Size(), done);
-  });
-  return EvaluationReport::Of(matrix, plan.min_pictures, pools).ToJson();
+  ScoreTally scores(classes);
+  const ConfusionMatrix matrix = learning::Evaluate(
+      model, *source, classes, kInferenceBatch,
+      [&](std::uint64_t done) { context.progress("evaluating", done, source->Size(), done); }, &scores);
+  EvaluationReport report = EvaluationReport::Of(matrix, plan.min_pictures, pools);
+  const ScoreHistograms histograms = ScoreHistograms::Of(scores, report, plan.min_pictures);
+  if (!histograms.Empty()) {
+    report.set_scores(WriteScoreHistograms(context.files, context.work / std::string(kScoresFileName), histograms));
+  }
+  return report.ToJson();
 }
 
 json RunJudgementJob(const JobContext& context) {

@@ -3,10 +3,11 @@
 
 #include <nlohmann/json.hpp>
 
+#include "common/report/html_report.h"
+#include "common/report/svg.h"
 #include "learning/metrics/confidence.h"
-#include "studies/report/html_report.h"
 #include "studies/report/raster.h"
-#include "studies/report/svg.h"
+#include "studies/report/report_names.h"
 #include "studies/uacl/comparison_outputs.h"
 #include "studies/uacl/study_tables.h"
 

@@ -4,9 +4,10 @@
 #include <algorithm>
 #include <cmath>
 
-#include "studies/report/chart_frame.h"
-#include "studies/report/markup.h"
-#include "studies/report/text_metrics.h"
+#include "common/report/chart_frame.h"
+#include "common/report/markup.h"
+#include "common/report/text_metrics.h"
+#include "studies/report/report_names.h"
 
 namespace hemafed::studies {
 

@@ -15,7 +15,8 @@
 #include <vector>
 
 #include "common/bytes.h"
-#include "studies/report/drawing.h"
+#include "common/report/drawing.h"
+#include "studies/report/report_names.h"
 
 namespace hemafed::studies {
 

@@ -25,8 +25,9 @@
 #include <string_view>
 #include <vector>
 
-#include "studies/report/number_text.h"
-#include "studies/report/table.h"
+#include "common/report/number_text.h"
+#include "common/report/table.h"
+#include "studies/report/report_names.h"
 
 namespace hemafed::studies {
 

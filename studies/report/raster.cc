@@ -7,9 +7,10 @@
 #include <variant>
 
 #include "common/error.h"
+#include "common/report/markup.h"
 #include "learning/data/picture.h"
-#include "studies/report/markup.h"
 #include "studies/report/raster_text.h"
+#include "studies/report/report_names.h"
 #include "studies/report/thumbnail.h"
 
 namespace hemafed::studies {

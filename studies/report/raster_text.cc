@@ -8,8 +8,9 @@
 #include <opencv2/imgproc.hpp>
 #include <string>
 
-#include "studies/report/markup.h"
-#include "studies/report/text_metrics.h"
+#include "common/report/markup.h"
+#include "common/report/text_metrics.h"
+#include "studies/report/report_names.h"
 
 namespace hemafed::studies {
 

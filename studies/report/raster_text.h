@@ -8,7 +8,8 @@
 
 #include <opencv2/core/mat.hpp>
 
-#include "studies/report/drawing.h"
+#include "common/report/drawing.h"
+#include "studies/report/report_names.h"
 
 namespace hemafed::studies {
 

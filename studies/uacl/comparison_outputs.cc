@@ -4,7 +4,7 @@
 #include <sstream>
 #include <utility>
 
-#include "learning/data/csv.h"
+#include "common/csv_row.h"
 #include "studies/uacl/study_tables.h"
 
 namespace hemafed::studies {
@@ -106,9 +106,8 @@ std::string MatrixCsv(const std::vector<const Comparison*>& comparisons) {
             for (std::size_t k = 0; k < result.columns[j].size(); ++k) {
               right += result.columns[j][k] == result.answers[t][j][k] ? 1 : 0;
             }
-            csv += learning::FormatCsvRow({results.name, method.name, std::to_string(method.seeds[i]), columns[t].title,
-                                           columns[j].title, std::to_string(right),
-                                           std::to_string(result.columns[j].size())});
+            csv += FormatCsvRow({results.name, method.name, std::to_string(method.seeds[i]), columns[t].title,
+                                 columns[j].title, std::to_string(right), std::to_string(result.columns[j].size())});
           }
         }
       }
@@ -121,7 +120,7 @@ std::string PredictionsCsv(const std::vector<const Comparison*>& comparisons) {
   const std::vector<std::string>& classes = comparisons.front()->classes;
   std::vector<std::string> header{"experiment", "method", "seed", "test_set", "file", "truth", "prediction"};
   for (const std::string& name : classes) header.push_back("score_" + name);
-  std::string csv = learning::FormatCsvRow(header);
+  std::string csv = FormatCsvRow(header);
   for (const Comparison* comparison : comparisons) {
     const Comparison& results = *comparison;
     const std::vector<TestSet>& columns = results.test_sets;
@@ -144,7 +143,7 @@ std::string PredictionsCsv(const std::vector<const Comparison*>& comparisons) {
               score << static_cast<double>(result.scores_millionths[j][k * scores + c]) / 1e6;
               fields[7 + static_cast<std::size_t>(result.score_classes[c])] = score.str();
             }
-            csv += learning::FormatCsvRow(fields);
+            csv += FormatCsvRow(fields);
           }
         }
       }

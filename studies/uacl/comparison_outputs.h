@@ -14,7 +14,8 @@
 #include <string>
 #include <vector>
 
-#include "studies/report/html_report.h"
+#include "common/report/html_report.h"
+#include "studies/report/report_names.h"
 #include "studies/uacl/analysis.h"
 
 namespace hemafed::studies {

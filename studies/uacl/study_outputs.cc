@@ -3,9 +3,10 @@
 
 #include <nlohmann/json.hpp>
 
-#include "studies/report/html_report.h"
+#include "common/report/html_report.h"
+#include "common/report/svg.h"
 #include "studies/report/raster.h"
-#include "studies/report/svg.h"
+#include "studies/report/report_names.h"
 #include "studies/uacl/comparison_outputs.h"
 
 namespace hemafed::studies {

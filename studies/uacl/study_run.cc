@@ -7,8 +7,9 @@
 #include <utility>
 
 #include "common/error.h"
+#include "common/report/number_text.h"
 #include "learning/models/model_file.h"
-#include "studies/report/number_text.h"
+#include "studies/report/report_names.h"
 
 namespace hemafed::studies {
 

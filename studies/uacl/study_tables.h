@@ -10,11 +10,12 @@
 #include <optional>
 #include <vector>
 
-#include "studies/report/bar_chart.h"
-#include "studies/report/confusion_chart.h"
+#include "common/report/bar_chart.h"
+#include "common/report/confusion_chart.h"
+#include "common/report/line_chart.h"
+#include "common/report/table.h"
 #include "studies/report/gallery_chart.h"
-#include "studies/report/line_chart.h"
-#include "studies/report/table.h"
+#include "studies/report/report_names.h"
 #include "studies/setup/study_data.h"
 #include "studies/setup/study_file.h"
 #include "studies/uacl/analysis.h"

@@ -85,9 +85,12 @@ TEST(EvaluationReport, TravelsAsJson) {
   for (const std::uint64_t min_pictures : {1u, 10u, 100u}) {
     const auto report = Of(Matrix({{8, 2, 0}, {1, 5, 3}, {0, 4, 1}}), min_pictures);
     EXPECT_EQ(EvaluationReport::FromJson(json::parse(report.ToJson().dump()), 3, {{0, 1, 2}}), report);
+    auto with_scores = report;
+    with_scores.set_scores(ScoresFile{.values = Sha256Of("v"), .file = Sha256Of("f"), .file_bytes = 7});
+    EXPECT_EQ(EvaluationReport::FromJson(json::parse(with_scores.ToJson().dump()), 3, {{0, 1, 2}}), with_scores);
   }
   EXPECT_EQ(Of(Matrix({{8, 2, 0}, {1, 5, 3}, {0, 4, 1}}), 10).ToJson().dump(),
-            R"({"matrix":[[8,2,0],null,null],"pools":[{"predicted":[1,9,4],"right":6}]})");
+            R"({"matrix":[[8,2,0],null,null],"pools":[{"predicted":[1,9,4],"right":6}],"scores":null})");
 }
 
 TEST(EvaluationReport, PoolsSmallClassesOfOneTaskTogetherAndNeverThoseOfTwo) {
@@ -124,17 +127,24 @@ INSTANTIATE_TEST_SUITE_P(
         {"TooFewClasses", R"({"matrix":[null,null],"pools":[null]})", "the plan's 3 classes"},
         {"TooManyClasses", R"({"matrix":[null,null,null,null],"pools":[null]})", "the plan's 3 classes"},
         {"TooManyPools", R"({"matrix":[null,null,null],"pools":[null,null]})", "the site's 1 columns"},
-        {"ForeignClass", R"({"matrix":[null,null,[0,0,20]],"pools":[null]})", "class 2, which the plan does not test"},
-        {"ShortRow", R"({"matrix":[[1,2],null,null],"pools":[null]})", "one count for each class"},
-        {"NegativeCount", R"({"matrix":[[-1,0,0],null,null],"pools":[null]})", "not a count"},
-        {"Fraction", R"({"matrix":[[1.0,0,0],null,null],"pools":[null]})", "not a count"},
-        {"HugeCount", R"({"matrix":[[10000001,0,0],null,null],"pools":[null]})", "not a count"},
-        {"HugeSum", R"({"matrix":[[6000000,0,0],[6000000,0,0],null],"pools":[null]})", "more than 10000000 pictures"},
-        {"PoolOfOneClass", R"({"matrix":[[9,9,9],null,null],"pools":[{"predicted":[9,9,9],"right":0}]})",
+        {"ForeignClass", R"({"matrix":[null,null,[0,0,20]],"pools":[null],"scores":null})",
+         "class 2, which the plan does not test"},
+        {"ShortRow", R"({"matrix":[[1,2],null,null],"pools":[null],"scores":null})", "one count for each class"},
+        {"NegativeCount", R"({"matrix":[[-1,0,0],null,null],"pools":[null],"scores":null})", "not a count"},
+        {"Fraction", R"({"matrix":[[1.0,0,0],null,null],"pools":[null],"scores":null})", "not a count"},
+        {"HugeCount", R"({"matrix":[[10000001,0,0],null,null],"pools":[null],"scores":null})", "not a count"},
+        {"HugeSum", R"({"matrix":[[6000000,0,0],[6000000,0,0],null],"pools":[null],"scores":null})",
+         "more than 10000000 pictures"},
+        {"PoolOfOneClass", R"({"matrix":[[9,9,9],null,null],"pools":[{"predicted":[9,9,9],"right":0}],"scores":null})",
          "fewer than two"},
-        {"PoolTooRight", R"({"matrix":[null,null,null],"pools":[{"predicted":[1,1,7],"right":3}]})", "more than its"},
-        {"UnknownField", R"({"matrix":[null,null,null],"pools":[null],"names":[]})", "'names'"},
-        {"UnknownPoolField", R"({"matrix":[null,null,null],"pools":[{"predicted":[5,5,5],"right":3,"x":1}]})", "'x'"},
+        {"PoolTooRight", R"({"matrix":[null,null,null],"pools":[{"predicted":[1,1,7],"right":3}],"scores":null})",
+         "more than its"},
+        {"UnknownField", R"({"matrix":[null,null,null],"pools":[null],"names":[],"scores":null})", "'names'"},
+        {"NoScores", R"({"matrix":[null,null,null],"pools":[null]})", "'scores' is missing"},
+        {"ScoresWithoutDigest", R"({"matrix":[null,null,null],"pools":[null],"scores":{"file_bytes":1}})",
+         "'values' is missing"},
+        {"UnknownPoolField",
+         R"({"matrix":[null,null,null],"pools":[{"predicted":[5,5,5],"right":3,"x":1}],"scores":null})", "'x'"},
     }),
     [](const auto& row) { return row.param.name; });
 
@@ -173,6 +183,23 @@ TEST(AccuracyMatrix, CountsAGainAsNegativeForgettingAndIgnoresHospitalsNotYetLea
   EXPECT_EQ(matrix.AverageAccuracyMillionths(), 650'000);
   EXPECT_EQ(matrix.DeLangeForgettingMillionths(), -100'000);
   EXPECT_EQ(matrix.FirstTaskDropMillionths(), -100'000);
+}
+
+TEST(AccuracyMatrix, TellsTheDefinitionsApart) {
+  // The second task lifts the first one, the third spoils both; the fourth column never trains.
+  const auto matrix =
+      Accuracies({{500'000, 300'000, 100'000, 9}, {600'000, 700'000, 100'000, 9}, {200'000, 400'000, 900'000, 10}});
+  EXPECT_EQ(matrix.DeLangeForgettingMillionths(), 300'000) << "(0.5 - 0.2 + 0.7 - 0.4) / 2";
+  EXPECT_EQ(matrix.BackwardTransferMillionths(), -300'000);
+  EXPECT_EQ(matrix.ChaudhryForgettingMillionths(), 350'000) << "(0.6 - 0.2 + 0.7 - 0.4) / 2";
+  EXPECT_EQ(matrix.LearningAccuracyMillionths(), 700'000);
+  EXPECT_EQ(matrix.AverageAfterMillionths(1), 650'000);
+  EXPECT_EQ(matrix.ForgettingAfterMillionths(0), 0);
+  EXPECT_EQ(matrix.ForgettingAfterMillionths(1), -100'000);
+  EXPECT_EQ(matrix.ForgettingAfterMillionths(2), 300'000);
+  EXPECT_EQ(matrix.UnseenMillionths(1), 50'004) << "half of 100,009 is a tie";
+  EXPECT_EQ(matrix.UnseenMillionths(2), 10);
+  EXPECT_EQ(Accuracies({{1, 2}, {3, 4}}).UnseenMillionths(1), std::nullopt);
 }
 
 TEST(AccuracyMatrix, RoundsEachFigureOnceHalfToEven) {

@@ -432,6 +432,82 @@ TEST(Federation, AChangedOrMissingUpdateIsNamedByReplay) {
   EXPECT_EQ(missing.finding->entry, entry_of_update);
 }
 
+// Digests of the score histograms that the log's evaluations name, with the entries' numbers.
+std::vector<std::pair<std::uint64_t, Digest>> LoggedScores(FederationHarness& harness) {
+  std::vector<std::pair<std::uint64_t, Digest>> scores;
+  harness.service().log().ForEach(0, [&](std::uint64_t index, std::string_view text) {
+    const Entry entry = ParseEntry(text);
+    const auto* statement = std::get_if<StatementEntry>(&entry.body);
+    if (statement == nullptr || statement->statement.kind != StatementKind::kEvaluation) return;
+    const std::string digest = statement->statement.body.at("scores").at("values");
+    scores.emplace_back(index, *Digest::FromHex(digest));
+  });
+  return scores;
+}
+
+TEST(Federation, ChangedOrMissingScoreHistogramsAreNamedByReplay) {
+  const Scratch scratch;
+  FederationHarness harness(scratch.path(), {});
+  ASSERT_TRUE(harness.Run());
+  const auto scores = LoggedScores(harness);
+  ASSERT_EQ(scores.size(), 4u) << "two tasks at two sites";
+  const auto& [entry, digest] = scores[2];
+  const Path object = Path("objects") / digest.Hex().substr(0, 2) / digest.Hex().substr(2);
+  const auto changed = AuditChanged(harness, scratch, [&](const Path& copy) { FlipBit(copy / object, 30); });
+  ASSERT_TRUE(changed.finding.has_value());
+  EXPECT_EQ(changed.finding->entry, entry);
+  EXPECT_NE(changed.finding->message.find("content of its name"), std::string::npos) << changed.finding->message;
+  const auto missing =
+      AuditChanged(harness, scratch, [&](const Path& copy) { std::filesystem::remove(copy / object); });
+  ASSERT_TRUE(missing.finding.has_value());
+  EXPECT_EQ(missing.finding->entry, entry);
+}
+
+TEST(Federation, AnEvaluationWhoseHistogramsContradictItIsRefusedByItsOwnAgentAndByTheCoordinator) {
+  const Scratch scratch;
+  FederationHarness harness(scratch.path(), {});
+  // The trainer names other integers than its file has: the agent does not let it out.
+  harness.trainer("second").falsify = [](EvaluationReport& report) {
+    ScoresFile named = *report.scores();
+    named.values = Sha256Of("others");
+    report.set_scores(named);
+  };
+  EXPECT_ERROR(ErrorCode::kRefused, "do not have the digest that their report names", (void)harness.Run());
+  // The same past the agent: put and signed by the lab itself.
+  const FederationState& state = harness.service().state();
+  ASSERT_EQ(state.phase(), Phase::kEvaluating);
+  const auto keys = harness.KeysOf("second");
+  ConfusionMatrix matrix(2);
+  ScoreTally tally(2);
+  for (std::size_t i = 0; i < 60; ++i) {
+    matrix.Add(i % 2, i % 2);
+    tally.Add(i % 2, std::vector{0.25, 0.75});
+  }
+  auto report = EvaluationReport::Of(matrix, 10, {{0, 1}});
+  const auto histograms = ScoreHistograms::Of(tally, report, 10);
+  const ScoresFile info = WriteScoreHistograms(RealFileSystem(), scratch / "scores", histograms);
+  matrix.Add(0, 0);  // One picture more than the histograms have.
+  report = EvaluationReport::Of(matrix, 10, {{0, 1}});
+  report.set_scores(info);
+  const SiteStatement statement{.kind = StatementKind::kEvaluation,
+                                .task = state.task(),
+                                .round = 0,
+                                .subject = state.model(),
+                                .body = report.ToJson()};
+  const std::string file = ReadFile(RealFileSystem(), scratch / "scores", 1 << 20);
+  const std::uint64_t before = harness.service().log().size();
+  harness.inbox("second").clear();
+  harness.Deliver("second", wire::Put{info.file, file.size()});
+  harness.Deliver("second", wire::Chunk{.digest = info.file, .offset = 0, .total = file.size(), .data = ToBytes(file)});
+  harness.inbox("second").clear();
+  harness.Deliver("second", wire::Submission{static_cast<std::uint16_t>(statement.kind), statement.ToText(),
+                                             SignSiteStatement(keys.statement, state.plan_digest(), statement)});
+  ASSERT_FALSE(harness.inbox("second").empty());
+  const auto& refusal = std::get<wire::Refusal>(harness.inbox("second").front());
+  EXPECT_NE(refusal.text.find("the confusion matrix has 31"), std::string::npos) << refusal.text;
+  EXPECT_EQ(harness.service().log().size(), before);
+}
+
 TEST(Federation, ATrustFileWithAnotherKeyIsNotSatisfied) {
   const Scratch scratch;
   FederationHarness harness(scratch.path(), {});

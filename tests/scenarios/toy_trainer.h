@@ -13,6 +13,7 @@
 #include "codec/job_folder.h"
 #include "codec/plan.h"
 #include "codec/reports.h"
+#include "codec/score_histograms.h"
 #include "codec/update.h"
 #include "common/random.h"
 #include "common/safetensors.h"
@@ -36,6 +37,8 @@ class ToyTrainer {
   bool asleep = false;
   // On how many pictures a candidate disagrees with the teacher; none: never.
   std::function<std::uint64_t(const Job&)> disagreements;
+  // Changes an evaluation after its files are written.
+  std::function<void(EvaluationReport&)> falsify;
   // Says so many more tensors than the model has.
   std::size_t more_sensitivities = 0;
 
@@ -69,7 +72,7 @@ class ToyTrainer {
         report.body =
             ExemplarReport{.kept = Kept(plan, job.task + 1), .classes = counts, .list = Sha256Of(site_)}.ToJson();
         break;
-      case JobKind::kEvaluate: report.body = Score(job, plan).ToJson(); break;
+      case JobKind::kEvaluate: report.body = Score(job, plan, work).ToJson(); break;
       case JobKind::kJudge: {
         const std::uint64_t all = plan.retention.pictures;
         report.body =
@@ -129,15 +132,39 @@ class ToyTrainer {
     return report;
   }
 
-  EvaluationReport Score(const Job& job, const Plan& plan) {
-    ConfusionMatrix matrix(plan.classes.size());
+  EvaluationReport Score(const Job& job, const Plan& plan, const Path& work) {
+    const std::size_t classes = plan.classes.size();
+    ConfusionMatrix matrix(classes);
+    ScoreTally tally(classes);
+    // Every picture's scores say class `predicted`, as surely as picture and site decide.
+    const auto add = [&](std::size_t truth, std::size_t predicted, std::uint64_t pictures) {
+      matrix.Add(truth, predicted, pictures);
+      for (std::uint64_t i = 0; i < pictures; ++i) {
+        std::vector<double> scores(classes, 0.0);
+        scores[predicted] = 0.5 + static_cast<double>((Fnv(site_) + job.model.bytes[0] + i * 7) % 500) / 1024.0;
+        scores[(predicted + 1) % classes] += 1.0 - scores[predicted];
+        tally.Add(truth, scores);
+      }
+    };
     for (std::size_t truth = 0; truth < plan.classes.size(); ++truth) {
       // Something that depends on model and site, so that mixed-up reports would show.
       const std::uint64_t right = 10 + job.model.bytes[truth] % 10 + site_.size() % 3;
-      matrix.Add(truth, truth, right);
-      matrix.Add(truth, (truth + 1) % plan.classes.size(), 30 - right);
+      add(truth, truth, right);
+      add(truth, (truth + 1) % classes, 30 - right);
     }
-    return EvaluationReport::Of(matrix, plan.min_pictures, plan.PoolsOf(site_));
+    auto report = EvaluationReport::Of(matrix, plan.min_pictures, plan.PoolsOf(site_));
+    const auto histograms = ScoreHistograms::Of(tally, report, plan.min_pictures);
+    if (!histograms.Empty()) {
+      report.set_scores(WriteScoreHistograms(files_, work / std::string(kScoresFileName), histograms));
+    }
+    if (falsify) falsify(report);
+    return report;
+  }
+
+  static std::uint64_t Fnv(std::string_view text) {
+    std::uint64_t hash = 1469598103934665603u;
+    for (const char c : text) hash = (hash ^ static_cast<std::uint8_t>(c)) * 1099511628211u;
+    return hash;
   }
 
   FileSystem& files_;

@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 
 #include "codec/evaluation.h"
+#include "codec/score_histograms.h"
 #include "codec/update.h"
 #include "tests/expect_error.h"
+#include "tests/fault/fault_file_system.h"
 #include "tests/protocol/federation/consortium_fixture.h"
 #include "tests/scratch.h"
 
@@ -50,8 +52,52 @@ TEST(EgressContract, WithholdsStatisticsOfFewPictures) {
   matrix.Add(1, 1, 9);
   EXPECT_ERROR(ErrorCode::kRefused, "fewer than min_pictures",
                (void)contract.Permit(JobOf(JobKind::kEvaluate), EvaluationReport::Of(matrix, 1, {{0, 1}}).ToJson()));
-  EXPECT_NO_THROW(
-      (void)contract.Permit(JobOf(JobKind::kEvaluate), EvaluationReport::Of(matrix, 10, {{0, 1}}).ToJson()));
+  auto report = EvaluationReport::Of(matrix, 10, {{0, 1}});
+  EXPECT_NO_THROW((void)contract.Permit(JobOf(JobKind::kEvaluate), report.ToJson()));
+  report.set_scores(ScoresFile{.values = Sha256Of("x"), .file = Sha256Of("y"), .file_bytes = 100});
+  EXPECT_ERROR(ErrorCode::kRefused, "no class has min_pictures positives and negatives",
+               (void)contract.Permit(JobOf(JobKind::kEvaluate), report.ToJson()));
+}
+
+TEST(EgressContract, ScoreHistogramsShowWhatTheirReportMayShowAndNoMore) {
+  const EgressContract contract(TestPlan());
+  const auto scored = [](std::size_t of_first, std::size_t of_second, std::uint64_t min_pictures) {
+    ConfusionMatrix matrix(2);
+    ScoreTally tally(2);
+    for (std::size_t i = 0; i < of_first + of_second; ++i) {
+      const std::size_t truth = i < of_first ? 0 : 1;
+      matrix.Add(truth, truth);
+      tally.Add(truth, std::vector{truth == 0 ? 0.75 : 0.25, truth == 0 ? 0.25 : 0.75});
+    }
+    auto report = EvaluationReport::Of(matrix, min_pictures, {{0, 1}});
+    return std::pair{report, ScoreHistograms::Of(tally, report, min_pictures)};
+  };
+  testing_support::FaultFileSystem files;
+  const auto permit = [&](EvaluationReport report, const ScoreHistograms& histograms) {
+    report.set_scores(WriteScoreHistograms(files, "/scores", histograms));
+    const SiteStatement statement{.kind = StatementKind::kEvaluation,
+                                  .body = contract.Permit(JobOf(JobKind::kEvaluate), report.ToJson())};
+    contract.PermitEnclosure(statement, UpdateLayout{});
+    contract.PermitContent(statement, "first", *files.OpenForRead("/scores"));
+  };
+  const auto [report, histograms] = scored(30, 20, 10);
+  EXPECT_NO_THROW(permit(report, histograms));
+  // A trainer that shows the scores of nine pictures, beside a report that withholds them or not.
+  const auto few = scored(30, 9, 1).second;
+  EXPECT_ERROR(ErrorCode::kRefused, "fewer than min_pictures", permit(scored(30, 9, 1).first, few));
+  EXPECT_ERROR(ErrorCode::kRefused, "no class has min_pictures", permit(scored(30, 9, 10).first, few));
+  EXPECT_ERROR(ErrorCode::kRefused, "the confusion matrix has", permit(report, scored(30, 19, 10).second));
+  EvaluationReport lying = report;
+  ScoresFile named = WriteScoreHistograms(files, "/scores", histograms);
+  named.values = Sha256Of("other counts");
+  lying.set_scores(named);
+  EXPECT_ERROR(ErrorCode::kRefused, "digest",
+               contract.PermitContent({.kind = StatementKind::kEvaluation, .body = lying.ToJson()}, "first",
+                                      *files.OpenForRead("/scores")));
+  named.file_bytes = MaxScoreHistogramsFileBytes(2) + 1;
+  lying.set_scores(named);
+  EXPECT_ERROR(ErrorCode::kRefused, "more than",
+               contract.PermitEnclosure({.kind = StatementKind::kEvaluation, .body = lying.ToJson()}, UpdateLayout{}));
 }
 
 TEST(EgressContract, AnUpdateHasTheBaseModelsTensorsAndNoMoreBytesThanTheyTake) {

@@ -7,7 +7,9 @@
 
 #include <vector>
 
+#include "codec/class_metrics.h"
 #include "common/random.h"
+#include "learning/metrics/confidence.h"
 #include "tests/expect_error.h"
 #include "tests/learning/metrics/predictions.h"
 
@@ -44,6 +46,40 @@ TEST(ClassMetrics, AreThoseOfScikitLearn) {
   EXPECT_NEAR(report.weighted.f1, 0.578099523664741, kPrinted);
   EXPECT_NEAR(report.accuracy, 0.555, kPrinted);
   EXPECT_EQ(report.pictures, 200u);
+}
+
+TEST(ClassMetrics, AgreeWithTheIntegersOfCoordinatorAndAuditor) {
+  RandomStream random(17);
+  for (int trial = 0; trial < 50; ++trial) {
+    const std::size_t classes = 2 + random.NextBelow(9);
+    ConfusionMatrix matrix(classes);
+    ClassSet all;
+    for (std::uint32_t t = 0; t < classes; ++t) {
+      all.push_back(t);
+      for (std::size_t p = 0; p < classes; ++p) matrix.Add(t, p, random.NextBelow(t == p ? 500 : 60));
+      matrix.Add(t, t, 10);
+    }
+    const ClassReport report = DescribeClasses(matrix);
+    const ColumnMetrics integers = MetricsOf(EvaluationReport::Of(matrix, 10, {all}), 0);
+    const auto agree = [](const Scores& scores, const ScoresMillionths& millionths) {
+      EXPECT_NEAR(scores.precision, static_cast<double>(millionths.precision) / 1e6, 1e-6);
+      EXPECT_NEAR(scores.sensitivity, static_cast<double>(millionths.sensitivity) / 1e6, 1e-6);
+      EXPECT_NEAR(scores.specificity, static_cast<double>(millionths.specificity) / 1e6, 1e-6);
+      EXPECT_NEAR(scores.f1, static_cast<double>(millionths.f1) / 1e6, 1e-6);
+    };
+    for (std::size_t c = 0; c < classes; ++c) {
+      ASSERT_TRUE(integers.classes[c]);
+      agree(report.classes[c], *integers.classes[c]);
+      EXPECT_EQ(report.classes[c].support, integers.classes[c]->pictures);
+    }
+    agree(report.macro, *integers.macro);
+    agree(report.weighted, *integers.weighted);
+    EXPECT_NEAR(report.accuracy, static_cast<double>(integers.accuracy) / 1e6, 1e-6);
+    EXPECT_EQ(report.pictures, integers.pictures);
+    const Interval wilson = WilsonInterval(integers.right, integers.pictures);
+    EXPECT_NEAR(wilson.low, static_cast<double>(integers.accuracy_interval->low) / 1e6, 1e-6);
+    EXPECT_NEAR(wilson.high, static_cast<double>(integers.accuracy_interval->high) / 1e6, 1e-6);
+  }
 }
 
 TEST(ClassMetrics, CountZeroByZeroAsZeroAndAverageOverClassesWithPictures) {

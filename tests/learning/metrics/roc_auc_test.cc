@@ -9,6 +9,7 @@
 #include <cmath>
 #include <limits>
 
+#include "codec/score_histograms.h"
 #include "common/random.h"
 #include "tests/expect_error.h"
 #include "tests/learning/metrics/predictions.h"
@@ -127,6 +128,20 @@ TEST(ScoreHistogram, GivesTheExactAreaOfScoresOnItsGridAndElseOneWithinItsBound)
     EXPECT_LE(std::abs(*rounded.RocAuc() - *RocAuc(fine.scores, fine.positive)), rounded.RocAucBound() + 1e-15);
     EXPECT_LT(rounded.RocAucBound(), 0.01);
     EXPECT_GT(rounded.RocAucBound(), 0.0);
+  }
+}
+
+TEST(ScoreHistogram, AgreesWithTheIntegersOfCoordinatorAndAuditor) {
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    const Drawn drawn = Draw(seed, seed % 2 == 0 ? 50 : 100'000, 400);
+    ScoreHistogram histogram;
+    ClassHistogram integers;
+    for (std::size_t i = 0; i < drawn.scores.size(); ++i) {
+      histogram.Add(drawn.scores[i], drawn.positive[i] != 0);
+      const auto bin = static_cast<std::size_t>(drawn.scores[i] * 1024);
+      ++(drawn.positive[i] != 0 ? integers.positives : integers.negatives)[bin];
+    }
+    EXPECT_NEAR(*histogram.RocAuc(), static_cast<double>(*integers.AucMillionths()) / 1e6, 0.5e-6 + 1e-12);
   }
 }
 

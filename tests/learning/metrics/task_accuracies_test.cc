@@ -117,6 +117,14 @@ TEST(TaskAccuracies, AgreeWithTheIntegersOfCoordinatorAndAuditor) {
     EXPECT_NEAR(matrix.MeanOverSteps().mean, millionths(integers.MeanOverStepsMillionths().value()), 2.0 * kOnce);
     EXPECT_NEAR(matrix.DeLangeForgetting(), millionths(integers.DeLangeForgettingMillionths().value()), kOnce);
     EXPECT_NEAR(matrix.FirstTaskDrop().mean, millionths(integers.FirstTaskDropMillionths().value()), kOnce);
+    EXPECT_NEAR(matrix.ChaudhryForgetting(), millionths(integers.ChaudhryForgettingMillionths().value()), kOnce);
+    EXPECT_NEAR(matrix.BackwardTransfer(), millionths(integers.BackwardTransferMillionths().value()), kOnce);
+    EXPECT_NEAR(matrix.LearningAccuracy(), millionths(integers.LearningAccuracyMillionths().value()), kOnce);
+    for (std::size_t t = 0; t < rows; ++t) {
+      EXPECT_NEAR(matrix.AverageAfter(t), millionths(integers.AverageAfterMillionths(t).value()), kOnce);
+      EXPECT_NEAR(matrix.UnseenAfter(t), millionths(integers.UnseenMillionths(t).value_or(0)), kOnce);
+      EXPECT_EQ(integers.UnseenMillionths(t).has_value(), t + 1 < tasks);
+    }
   }
 }
 

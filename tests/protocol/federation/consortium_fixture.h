@@ -205,7 +205,11 @@ struct ConsortiumFixture {
     matrix.Add(0, 0, right);
     matrix.Add(0, 1, wrong);
     matrix.Add(1, 1, 20);
-    return EvaluationReport::Of(matrix, 10, pools);
+    auto report = EvaluationReport::Of(matrix, 10, pools);
+    if (!report.ScoredClasses(10).empty()) {
+      report.set_scores(ScoresFile{.values = Sha256Of("scores"), .file = Sha256Of("scores file"), .file_bytes = 100});
+    }
+    return report;
   }
 
   static CandidateEntry Candidate(const FederationState& state, std::uint32_t halvings) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "studies/report/axis.h"
+#include "common/report/axis.h"
 
 #include <gtest/gtest.h>
 
@@ -7,6 +7,7 @@
 #include <limits>
 #include <set>
 
+#include "studies/report/report_names.h"
 #include "tests/expect_error.h"
 
 namespace hemafed::studies {

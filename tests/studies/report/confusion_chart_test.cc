@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "studies/report/confusion_chart.h"
+#include "common/report/confusion_chart.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
-#include "studies/report/chart_frame.h"
-#include "studies/report/svg.h"
+#include "common/report/chart_frame.h"
+#include "common/report/svg.h"
+#include "studies/report/report_names.h"
 #include "tests/expect_error.h"
 #include "tests/studies/report/xml_elements.h"
 

@@ -6,8 +6,9 @@
 #include <opencv2/core.hpp>
 #include <opencv2/imgcodecs.hpp>
 
+#include "common/report/svg.h"
 #include "studies/report/raster.h"
-#include "studies/report/svg.h"
+#include "studies/report/report_names.h"
 #include "studies/report/thumbnail.h"
 #include "tests/expect_error.h"
 #include "tests/studies/report/xml_elements.h"

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "studies/report/html_report.h"
+#include "common/report/html_report.h"
 
 #include <gtest/gtest.h>
 
 #include <opencv2/core.hpp>
 
-#include "studies/report/line_chart.h"
+#include "common/report/line_chart.h"
+#include "studies/report/report_names.h"
 #include "studies/report/thumbnail.h"
 #include "tests/expect_error.h"
 #include "tests/fault/fault_file_system.h"

@@ -4,10 +4,11 @@
 #include <limits>
 #include <opencv2/core.hpp>
 
+#include "common/report/svg.h"
+#include "common/report/text_metrics.h"
 #include "learning/data/picture.h"
 #include "studies/report/raster.h"
-#include "studies/report/svg.h"
-#include "studies/report/text_metrics.h"
+#include "studies/report/report_names.h"
 #include "tests/expect_error.h"
 #include "tests/studies/report/xml_elements.h"
 

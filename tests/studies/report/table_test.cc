@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "studies/report/table.h"
+#include "common/report/table.h"
 
 #include <gtest/gtest.h>
 
 #include <limits>
 
+#include "common/report/markup.h"
 #include "learning/data/csv.h"
-#include "studies/report/markup.h"
+#include "studies/report/report_names.h"
 #include "tests/expect_error.h"
 #include "tests/studies/report/xml_elements.h"
 

@@ -5,9 +5,10 @@
 #include <limits>
 
 #include "common/bytes.h"
-#include "studies/report/markup.h"
-#include "studies/report/number_text.h"
-#include "studies/report/text_metrics.h"
+#include "common/report/markup.h"
+#include "common/report/number_text.h"
+#include "common/report/text_metrics.h"
+#include "studies/report/report_names.h"
 #include "tests/expect_error.h"
 
 namespace hemafed::studies {

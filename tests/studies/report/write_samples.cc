@@ -6,14 +6,15 @@
 
 #include "common/error.h"
 #include "common/program.h"
-#include "studies/report/bar_chart.h"
-#include "studies/report/confusion_chart.h"
+#include "common/report/bar_chart.h"
+#include "common/report/confusion_chart.h"
+#include "common/report/html_report.h"
+#include "common/report/line_chart.h"
+#include "common/report/svg.h"
 #include "studies/report/gallery_chart.h"
-#include "studies/report/html_report.h"
-#include "studies/report/line_chart.h"
 #include "studies/report/published_uacl.h"
 #include "studies/report/raster.h"
-#include "studies/report/svg.h"
+#include "studies/report/report_names.h"
 #include "studies/report/thumbnail.h"
 
 namespace hemafed::studies {
