@@ -74,6 +74,11 @@ CLI::App* AddFederation(CLI::App& app, FederationOptions& options) {
   federation
       ->add_option("--beside", options.beside, "Output folder of `hemafed-study uacl`: its methods as further rows")
       ->check(CLI::ExistingDirectory);
+  federation
+      ->add_option("--poison", options.poisons,
+                   "SITE:KIND:TASK: each plan once more with wrong updates of this site from this task on; kinds: "
+                   "sign_flipped, scaled, random, not_a_number, stale_base, other_base")
+      ->delimiter(',');
   federation->add_flag("--discard-updates", options.discard_updates,
                        "Remove each run's updates once its audit was done: 20 MB an update of a 5 M network");
   federation->add_option("--jobs", options.jobs, "Runs at once (default: cores divided by the threads of a run)")

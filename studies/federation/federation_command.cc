@@ -33,7 +33,33 @@ struct Arm {
   Plan plan;
   std::vector<std::uint64_t> seeds;
   Path weights;
+  std::optional<PoisonSettings> poison = {};
 };
+
+// Each plan once more for each poison, called after plan and kind.
+std::vector<Arm> WithPoisons(std::vector<Arm> arms, const std::vector<std::string>& poisons) {
+  const std::size_t clean = arms.size();
+  for (const std::string& text : poisons) {
+    const PoisonSettings poison = PoisonSettings::FromText(text);
+    for (std::size_t a = 0; a < clean; ++a) {
+      const std::vector<std::string> sites = arms[a].plan.Sites();
+      if (std::find(sites.begin(), sites.end(), poison.site) == sites.end()) {
+        throw Error(ErrorCode::kInvalidInput, "poison " + text + ": " + arms[a].where + " has no site of this name");
+      }
+      Arm arm = arms[a];
+      arm.poison = poison;
+      arm.name +=
+          "-" + poison.site + "-" + std::string(PoisonName(poison.kind)) + "-" + std::to_string(poison.from_task + 1);
+      if (!IsPlainName(arm.name)) {
+        throw Error(ErrorCode::kInvalidInput, "with poison " + text + " this plan would be called " + arm.name +
+                                                  ", which is too long for tables; give " + arm.where +
+                                                  " a shorter file name");
+      }
+      arms.push_back(std::move(arm));
+    }
+  }
+  return arms;
+}
 
 std::vector<Arm> LoadArms(FileSystem& files, const FederationOptions& options) {
   std::vector<Arm> arms;
@@ -57,7 +83,7 @@ std::vector<Arm> LoadArms(FileSystem& files, const FederationOptions& options) {
     }
     arms.push_back(std::move(arm));
   }
-  return arms;
+  return WithPoisons(std::move(arms), options.poisons);
 }
 
 SiteList LoadSites(FileSystem& files, const std::vector<Arm>& arms, const FederationOptions& options) {
@@ -122,6 +148,7 @@ RunRecord MakeRecord(const std::vector<Arm>& arms, const SiteList& sites, Pictur
     record.inputs["plan " + arm.name] = Sha256Of(arm.text);
     record.inputs["initial weights of " + arm.name] = arm.plan.model.weights;
     record.settings["plans"][arm.name] = PlanAsJson(arm.text, arm.where);
+    if (arm.poison) record.settings["poison"][arm.name] = arm.poison->ToText();
     for (const TestColumnOfSite& column : ColumnsOf(arm.plan, sites, shelf)) {
       record.inputs["pictures of " + column.site] = IndexDigest(column.pictures->domain().index());
     }
@@ -209,6 +236,24 @@ void SetBeside(FileSystem& files, const FederationOptions& options, std::vector<
   }
 }
 
+// Arms of which a run stood still cannot be compared; why they did, by name of the run.
+std::map<std::string, std::string> TakeOutStandingStill(std::vector<Arm>& arms, std::vector<ArmResults>& results) {
+  std::map<std::string, std::string> why;
+  for (std::size_t a = arms.size(); a-- > 0;) {
+    bool stood_still = false;
+    for (std::size_t s = 0; s < results[a].results.size(); ++s) {
+      const std::string& reason = results[a].results[s].stood_still;
+      if (reason.empty()) continue;
+      stood_still = true;
+      why[arms[a].name + "/seed-" + std::to_string(arms[a].seeds[s])] = reason;
+    }
+    if (!stood_still) continue;
+    arms.erase(arms.begin() + static_cast<std::ptrdiff_t>(a));
+    results.erase(results.begin() + static_cast<std::ptrdiff_t>(a));
+  }
+  return why;
+}
+
 }  // namespace
 
 int RunFederationStudy(const FederationOptions& options) {
@@ -260,7 +305,8 @@ int RunFederationStudy(const FederationOptions& options) {
       const FederationRun run{.arm = arms[a].name,
                               .plan = PlanWithSeed(arms[a].text, seed, arms[a].where),
                               .seed = seed,
-                              .weights = arms[a].weights};
+                              .weights = arms[a].weights,
+                              .poison = arms[a].poison};
       runs.push_back({.name = run.Name(),
                       .pictures = PicturesOf(arms[a].plan),
                       .work = [&place, run, &result = results[a].results[s]](const RunTalk& talk) {
@@ -271,10 +317,12 @@ int RunFederationStudy(const FederationOptions& options) {
   }
   RunInParallel(runs, options.jobs > 0 ? options.jobs : UsualJobs(threads), progress);
 
+  const std::map<std::string, std::string> stood_still = TakeOutStandingStill(arms, results);
   std::vector<FederationComparison> comparisons = Gather(arms, std::move(results), sites, shelf);
   SetBeside(files, options, comparisons);
-  WriteFederationStudy(files, options.output, comparisons, record);
-  std::cout << FederationText(comparisons) << "report: " << (options.output / "report.html").string() << "\n";
+  WriteFederationStudy(files, options.output, comparisons, stood_still, record);
+  std::cout << FederationText(comparisons, stood_still) << "report: " << (options.output / "report.html").string()
+            << "\n";
   for (const FederationComparison& comparison : comparisons) {
     for (const ArmResults& arm : comparison.arms) {
       for (const FederationResult& result : arm.results) {
@@ -282,7 +330,7 @@ int RunFederationStudy(const FederationOptions& options) {
       }
     }
   }
-  return 0;
+  return stood_still.empty() ? 0 : ExitStatus(ErrorCode::kConflict);
 }
 
 }  // namespace hemafed::studies

@@ -24,6 +24,7 @@ struct FederationOptions {
   Path cache;                        // Tiles; below the output folder if empty.
   std::vector<std::uint64_t> seeds;  // Empty: each plan's own.
   std::vector<Path> beside;          // Output folders of `hemafed-study uacl`.
+  std::vector<std::string> poisons;  // SITE:KIND:TASK (studies/local_federation/poison.h); one more arm of each plan.
   bool discard_updates = false;
   unsigned jobs = 0;                      // Runs at once; 0: processor cores / threads of a run.
   std::vector<std::string> command_line;  // For the record.

@@ -142,7 +142,8 @@ json SummaryOf(const FederationResult& result, std::uint64_t seed) {
           {"updates_kept", result.updates_kept}};
 }
 
-json Summary(const std::vector<FederationComparison>& comparisons) {
+json Summary(const std::vector<FederationComparison>& comparisons,
+             const std::map<std::string, std::string>& stood_still) {
   json experiments = json::object();
   for (const FederationComparison& comparison : comparisons) {
     json object = SummaryOf(static_cast<const Comparison&>(comparison));
@@ -155,26 +156,30 @@ json Summary(const std::vector<FederationComparison>& comparisons) {
     object["federated"] = std::move(federated);
     experiments[comparison.name] = std::move(object);
   }
-  return {{"experiments", experiments}};
+  return {{"experiments", experiments}, {"stood_still", stood_still}};
 }
 
 }  // namespace
 
-std::string FederationText(const std::vector<FederationComparison>& comparisons) {
+std::string FederationText(const std::vector<FederationComparison>& comparisons,
+                           const std::map<std::string, std::string>& stood_still) {
   std::string text;
   for (const FederationComparison& comparison : comparisons) {
     for (const Table& table : MainTables(comparison)) text += TextTable(table) + "\n";
   }
+  for (const auto& [run, reason] : stood_still) text += run + " did not come to its end: " + reason + "\n";
   return text;
 }
 
 void WriteFederationStudy(FileSystem& files, const Path& folder, const std::vector<FederationComparison>& comparisons,
-                          const RunRecord& record) {
+                          const std::map<std::string, std::string>& stood_still, const RunRecord& record) {
   files.CreateFolders(folder / "plots");
   HtmlReport report{.title = "Simulated federations", .summary = "", .settings = {}, .sections = {}};
   report.summary = record.program_version + ", LibTorch " + record.torch_version +
                    ". Every run is a whole federation: coordinator, agents and trainers in one process, under virtual "
                    "time; its log and objects lie in the run's folder.";
+  for (const auto& [run, reason] : stood_still)
+    report.summary += " " + run + " did not come to its end: " + reason + ".";
   CollectSettings(record.settings, "", report.settings);
   std::string markdown;
   std::vector<const Comparison*> shared;
@@ -204,8 +209,8 @@ void WriteFederationStudy(FileSystem& files, const Path& folder, const std::vect
   }
   WriteHtml(files, folder / "report.html", report);
   WriteFileAtomically(files, folder / "tables.md", markdown);
-  WriteFileAtomically(files, folder / "tables.txt", FederationText(comparisons));
-  WriteFileAtomically(files, folder / "summary.json", Summary(comparisons).dump(2) + "\n");
+  WriteFileAtomically(files, folder / "tables.txt", FederationText(comparisons, stood_still));
+  WriteFileAtomically(files, folder / "summary.json", Summary(comparisons, stood_still).dump(2) + "\n");
   WriteFileAtomically(files, folder / "matrix.csv", MatrixCsv(shared));
   WriteFileAtomically(files, folder / "predictions.csv", PredictionsCsv(shared));
   WriteRunRecord(files, folder / "record.json", record);

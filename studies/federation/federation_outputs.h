@@ -16,6 +16,7 @@
 // Errors: those of FileSystem. Thread-safety: free functions.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -38,10 +39,12 @@ struct FederationComparison : Comparison {
   std::vector<ArmResults> arms;  // The first methods, in this order; methods beyond them are central ones.
 };
 
+// `stood_still`: runs that did not come to their end, by name, and why; their plans are in no comparison.
 void WriteFederationStudy(FileSystem& files, const Path& folder, const std::vector<FederationComparison>& comparisons,
-                          const RunRecord& record);
+                          const std::map<std::string, std::string>& stood_still, const RunRecord& record);
 
 // The tables as text, for the terminal.
-[[nodiscard]] std::string FederationText(const std::vector<FederationComparison>& comparisons);
+[[nodiscard]] std::string FederationText(const std::vector<FederationComparison>& comparisons,
+                                         const std::map<std::string, std::string>& stood_still);
 
 }  // namespace hemafed::studies

@@ -41,6 +41,7 @@ struct FederationResult {
   std::uint64_t bytes_to_sites = 0, bytes_from_sites = 0;
   std::uint64_t seconds_thousandths = 0;
   bool updates_kept = true;  // Whether the run's folder can still be replayed.
+  std::string stood_still;   // Why the plan did not come to its end; then nothing else is here, and no file is written.
 
   // The log's metrics come from it, to the last digit.
   [[nodiscard]] AccuracyMatrix Matrix() const;

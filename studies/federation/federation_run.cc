@@ -58,9 +58,10 @@ class Run {
       pictures[site] = IndexDigest(opened->domain().index()).Hex();
     }
     trained_from_ = Sha256Of(pictures.dump());
-    const json everything = {{"plan", Sha256Of(run_.plan).Hex()},
-                             {"pictures", trained_from_.Hex()},
-                             {"test sets", DigestOf(columns_).Hex()}};
+    json everything = {{"plan", Sha256Of(run_.plan).Hex()},
+                       {"pictures", trained_from_.Hex()},
+                       {"test sets", DigestOf(columns_).Hex()}};
+    if (run_.poison) everything["poison"] = run_.poison->ToText();
     result_.answers.made_from = Sha256Of(everything.dump());
   }
 
@@ -86,13 +87,20 @@ class Run {
                            .sites = std::move(sites),
                            .weights = run_.weights,
                            .key_seed = plan_.seed,
-                           .made_from = trained_from_},
+                           .made_from = trained_from_,
+                           .poison = run_.poison},
                           [&](const SimulationProgress& progress) {
                             pictures_ = progress.pictures;
                             Say("task " + std::to_string(progress.task + 1) + "/" + std::to_string(progress.tasks) +
                                 " round " + std::to_string(progress.round + 1) + " " + progress.what);
                           });
     simulation.Run();
+    if (simulation.stood_still()) {
+      // Nothing is kept of it but the run's folder: asked again, it comes here at once.
+      result_.stood_still = *simulation.stood_still();
+      result_.answers.train_pictures = PicturesOf(plan_);
+      return std::move(result_);
+    }
     TakeFromLog(simulation);
     const LogContent log = ReadLog(simulation.log());
     result_.refused = log.refused;

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "common/clock.h"
@@ -20,6 +21,7 @@
 #include "studies/federation/picture_shelf.h"
 #include "studies/federation/site_list.h"
 #include "studies/federation/test_columns.h"
+#include "studies/local_federation/poison.h"
 
 namespace hemafed::studies {
 
@@ -37,6 +39,7 @@ struct FederationRun {
   std::string plan;  // Its text, with the seed put in.
   std::uint64_t seed = 0;
   Path weights;  // File of the initial weights.
+  std::optional<PoisonSettings> poison;
 
   [[nodiscard]] std::string Name() const { return arm + "/seed-" + std::to_string(seed); }
 };

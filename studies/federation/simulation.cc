@@ -74,14 +74,18 @@ Simulation::Simulation(FileSystem& files, const Clock& clock, PictureShelf& shel
   files_.CreateFolders(settings_.folder);
   lock_ = std::make_unique<coordinator::FolderLock>(settings_.folder);
   Begin();
-  if (!finished_) StartSites();
+  if (!finished_) {
+    StartSites();
+    StartPoison();
+  }
 }
 
 void Simulation::Begin() {
-  const json begun = {{"plan", Sha256Of(settings_.plan).Hex()},
-                      {"weights", plan_.model.weights.Hex()},
-                      {"key_seed", settings_.key_seed},
-                      {"made_from", settings_.made_from.Hex()}};
+  json begun = {{"plan", Sha256Of(settings_.plan).Hex()},
+                {"weights", plan_.model.weights.Hex()},
+                {"key_seed", settings_.key_seed},
+                {"made_from", settings_.made_from.Hex()}};
+  if (settings_.poison) begun["poison"] = settings_.poison->ToText();
   const Path marker = Begun(settings_.folder);
   if (files_.Exists(marker)) {
     if (ReadFile(files_, marker, kMaxSmallFileBytes) != begun.dump()) {
@@ -145,6 +149,13 @@ void Simulation::StartSites() {
   }
 }
 
+void Simulation::StartPoison() {
+  if (!settings_.poison) return;
+  const agent::SiteFolder folder = federation_.FolderOf(settings_.poison->site);
+  poison_.emplace(files_, JobFolder{folder.Jobs()}, *settings_.poison, settings_.folder / "poison");
+  poison_->RewriteResults(plan_);  // A result that a process left that was killed before.
+}
+
 LogEnd Simulation::EndOfLog() const {
   if (!federation_.running()) return end_;
   const RoundLogWriter& log = federation_.service().log();
@@ -172,9 +183,8 @@ void Simulation::Run() {
       idle_steps = idle_ms = 0;
       continue;
     }
-    if (const auto stuck = federation_.service().Stuck()) {
-      throw Error(ErrorCode::kConflict, "the plan in " + settings_.folder.string() + " needs a person: " + *stuck);
-    }
+    stood_still_ = federation_.service().Stuck();
+    if (stood_still_) return;
     if (idle_ms >= kMaxIdleMs) {
       throw Error(ErrorCode::kConflict, "the federation in " + settings_.folder.string() + " stands still (" +
                                             std::string(PhaseName(state().phase())) + ", task " +
@@ -202,6 +212,7 @@ bool Simulation::RunOneJob() {
     Observe(site + ": at work");
     const bool worked = runner->RunNext();
     steps_of_job_ = 0;
+    if (worked && poison_) poison_->RewriteResults(plan_);
     if (worked) return true;
   }
   return false;

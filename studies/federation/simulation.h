@@ -38,6 +38,7 @@
 #include "site_agent/trainer/job_runner.h"
 #include "studies/federation/picture_shelf.h"
 #include "studies/local_federation/local_federation.h"
+#include "studies/local_federation/poison.h"
 #include "studies/local_federation/unsynced_file_system.h"
 #include "studies/local_federation/virtual_clock.h"
 
@@ -54,6 +55,7 @@ struct SimulationSettings {
   Path weights;                               // File of the initial weights that the plan names.
   std::uint64_t key_seed = 0;
   Digest made_from;  // Of everything else that results depend on, pictures above all.
+  std::optional<PoisonSettings> poison;
 };
 
 struct SimulationProgress {
@@ -79,8 +81,10 @@ class Simulation {
   Simulation(FileSystem& files, const Clock& clock, PictureShelf& shelf, SimulationSettings settings,
              Observer observer);
 
-  // Returns when the plan is closed and every site has the last model.
+  // Returns when the plan is closed and every site has the last model, or when it stands still until somebody decides.
   void Run();
+  // Why it stands still, if it does.
+  [[nodiscard]] const std::optional<std::string>& stood_still() const { return stood_still_; }
 
   [[nodiscard]] const FederationState& state() const { return federation_.service().state(); }
   [[nodiscard]] const RoundLogWriter& log() const { return federation_.service().log(); }
@@ -92,6 +96,7 @@ class Simulation {
  private:
   void Begin();
   void StartSites();
+  void StartPoison();
   [[nodiscard]] LogEnd EndOfLog() const;
   bool RunOneJob();
   void Observe(const std::string& what);
@@ -110,6 +115,8 @@ class Simulation {
   VirtualClock clock_;
   LocalFederation federation_;
   std::map<std::string, std::unique_ptr<trainer::JobRunner>> runners_;
+  std::optional<Poison> poison_;
+  std::optional<std::string> stood_still_;
   SimulationCourse before_;  // Of earlier processes.
   bool finished_ = false;
   std::int64_t started_ms_ = 0;

@@ -125,6 +125,22 @@ TEST_F(FederationStudy, WritesEveryAnswerEveryFigureAndTheUnseenHospital) {
   }
 }
 
+TEST_F(FederationStudy, SetsPoisonedPlansBesideTheCleanOneAndSaysWhichDidNotComeToTheirEnd) {
+  options_.plans = {scratch_ / "federated.toml"};
+  options_.seeds = {3};
+  options_.poisons = {"matek-19:random:2", "int-20:not_a_number:2"};
+  EXPECT_EQ(RunFederationStudy(options_), ExitStatus(ErrorCode::kConflict));
+  const json arms = Summary().at("federated");
+  ASSERT_EQ(arms.size(), 2u);
+  EXPECT_NE(arms.at("federated").at(0).at("model_digest"),
+            arms.at("federated-matek-19-random-2").at(0).at("model_digest"));
+  const json stood_still = json::parse(Read(scratch_ / "out/summary.json")).at("stood_still");
+  const std::string reason = stood_still.at("federated-int-20-not_a_number-2/seed-3");
+  EXPECT_NE(reason.find("active site int-20 was refused"), std::string::npos) << reason;
+  options_.poisons = {"nobody:random:2"};
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "no site of this name", (void)RunFederationStudy(options_));
+}
+
 TEST_F(FederationStudy, MadeAgainOrSeveralAtOnceIsTheSame) {
   options_.jobs = 1;
   ASSERT_EQ(RunFederationStudy(options_), 0);

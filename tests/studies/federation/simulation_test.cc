@@ -191,5 +191,49 @@ TEST(Simulation, MovesMoreBytesWithRehearsalThanWithout) {
   EXPECT_LT(ratio, 2.2);
 }
 
+// Entries of one type in a simulation's log.
+template <typename EntryType>
+std::vector<EntryType> EntriesOf(const Simulation& simulation) {
+  std::vector<EntryType> entries;
+  simulation.log().ForEach(0, [&](std::uint64_t, std::string_view text) {
+    const Entry entry = ParseEntry(text);
+    if (const auto* body = std::get_if<EntryType>(&entry.body)) entries.push_back(*body);
+  });
+  return entries;
+}
+
+TEST(Simulation, BearsAPoisonedRehearsingSite) {
+  const std::string first = testing_support::kHospitals[0];
+  for (const PoisonKind kind : {PoisonKind::kNotANumber, PoisonKind::kSignFlipped}) {
+    const Scratch scratch;
+    const SystemClock clock;
+    SimulationSettings settings = SettingsIn(scratch / "run", SimulatedPlan(7));
+    settings.poison = PoisonSettings{.site = first, .kind = kind, .from_task = 1};
+    Simulation simulation(RealFileSystem(), clock, World().shelf, settings, {});
+    simulation.Run();
+    EXPECT_FALSE(simulation.stood_still().has_value());
+    EXPECT_EQ(simulation.state().phase(), Phase::kClosed);
+    EXPECT_NE(simulation.state().model(), QuietRun().model);
+    const auto refused = EntriesOf<RefusedEntry>(simulation);
+    EXPECT_EQ(refused.size(), kind == PoisonKind::kNotANumber ? 4u : 0u) << "two rounds of two tasks, or within bounds";
+    for (const RefusedEntry& entry : refused) EXPECT_EQ(entry.site, first);
+  }
+}
+
+TEST(Simulation, StandsStillAndSaysSoWhereTheTasksOwnSiteIsPoisoned) {
+  const std::string second = testing_support::kHospitals[1];
+  const Scratch scratch;
+  const SystemClock clock;
+  SimulationSettings settings = SettingsIn(scratch / "run", SimulatedPlan(7));
+  settings.poison = PoisonSettings{.site = second, .kind = PoisonKind::kNotANumber, .from_task = 1};
+  for (int run = 0; run < 2; ++run) {  // Asked again, it comes to the same end.
+    Simulation simulation(RealFileSystem(), clock, World().shelf, settings, {});
+    simulation.Run();
+    ASSERT_TRUE(simulation.stood_still().has_value());
+    EXPECT_NE(simulation.stood_still()->find(second), std::string::npos) << *simulation.stood_still();
+    EXPECT_EQ(EntriesOf<PausedEntry>(simulation).size(), 1u);
+  }
+}
+
 }  // namespace
 }  // namespace hemafed::studies
