@@ -12,6 +12,7 @@
 #include "common/digest_of_file.h"
 #include "common/error.h"
 #include "common/safetensors.h"
+#include "protocol/federation/head_solve.h"
 #include "protocol/federation/round_merge.h"
 #include "protocol/federation/update_rules.h"
 #include "protocol/objects/object_store.h"
@@ -24,6 +25,8 @@ constexpr const char* kCurrent = "current.safetensors";
 constexpr const char* kNext = "next.safetensors";
 constexpr const char* kStep = "step.raw";
 constexpr const char* kNextStep = "next_step.raw";
+constexpr const char* kTotals = "totals.raw";
+constexpr const char* kHead = "head.hfr";
 
 }  // namespace
 
@@ -34,7 +37,7 @@ Replay::Replay(FileSystem& files, Path scratch, ObjectPath object)
 
 Replay::~Replay() {
   try {
-    for (const char* name : {kCurrent, kNext, kStep, kNextStep}) files_.Remove(scratch_ / name);
+    for (const char* name : {kCurrent, kNext, kStep, kNextStep, kTotals, kHead}) files_.Remove(scratch_ / name);
   } catch (const Error&) {
     // Left for whoever empties the scratch folder.
   }
@@ -48,10 +51,15 @@ void Replay::Check(const FederationState& state, const Entry& entry) {
     CheckMerge(state, candidate->halvings, candidate->step, candidate->model);
   }
   if (const auto* closed = std::get_if<RoundClosedEntry>(&entry.body)) CheckRoundClosed(state, *closed);
+  if (const auto* solved = std::get_if<HeadSolvedEntry>(&entry.body)) CheckHeadSolved(state, *solved);
+  if (std::holds_alternative<PlanClosedEntry>(entry.body) && !sums_.empty()) CheckTotals(state);
   const auto* statement = std::get_if<StatementEntry>(&entry.body);
-  if (statement != nullptr && statement->statement.kind == StatementKind::kUpdate) CheckUpdate(state, *statement);
-  if (statement != nullptr && statement->statement.kind == StatementKind::kEvaluation) {
-    CheckEvaluation(state, *statement);
+  if (statement == nullptr) return;
+  if (statement->statement.kind == StatementKind::kUpdate) CheckUpdate(state, *statement);
+  if (statement->statement.kind == StatementKind::kEvaluation) CheckEvaluation(state, *statement);
+  if (statement->statement.kind == StatementKind::kSums) {
+    state.Check(entry);  // The plan must be one that sums.
+    CheckSums(state, *statement);
   }
 }
 
@@ -64,6 +72,7 @@ void Replay::RequireObject(const Digest& digest, const std::string& what) const 
 }
 
 void Replay::CheckTaskOpened(const FederationState& state, const TaskOpenedEntry& entry) {
+  if (const auto trunk = state.Trunk()) RequireObject(*trunk, "initial weights");
   if (!state.HeadGrows()) return;
   Path before = scratch_ / kCurrent;
   if (entry.task == 0) {
@@ -100,6 +109,47 @@ void Replay::CheckEvaluation(const FederationState& state, const StatementEntry&
   const auto raw = files_.OpenForRead(object_(report.scores()->values));
   if (const auto why = ReadCanonicalScores(*raw, plan.classes.size()).WhyNotOf(report, plan.min_pictures)) {
     throw Error(ErrorCode::kRefused, what + ": " + *why + ", yet it was taken");
+  }
+}
+
+void Replay::CheckSums(const FederationState& state, const StatementEntry& entry) const {
+  const std::string what = "sums of " + entry.site;
+  const auto report = SumsReport::FromJson({entry.statement.body, what});
+  RequireObject(report.sums, what);
+  if (const auto why =
+          WhySumsDoNotFit(ReadSumsObject(files_, object_(report.sums), state.plan()), report, state.plan())) {
+    throw Error(ErrorCode::kRefused, what + ": " + *why + ", yet they were taken");
+  }
+}
+
+void Replay::CheckHeadSolved(const FederationState& state, const HeadSolvedEntry& entry) {
+  state.Check({.at_ms = 0, .body = entry});
+  RequireObject(entry.sums, "sums of task " + std::to_string(entry.task + 1));
+  HeadSolveInput input{.sums = object_(entry.sums), .totals = std::nullopt};
+  if (state.totals()) {
+    RequireObject(*state.totals(), "totals of the tasks before");
+    input.totals = object_(*state.totals());
+  }
+  const SolvedHead solved = SolveHead(files_, state.plan(), input, scratch_ / kTotals, scratch_ / kHead);
+  if (solved.totals != entry.totals) {
+    throw Error(ErrorCode::kRefused,
+                "the sums add up to " + solved.totals.Hex() + ", the log says " + entry.totals.Hex());
+  }
+  if (solved.head != entry.head) {
+    throw Error(ErrorCode::kRefused,
+                "the sums give the head " + solved.head.Hex() + ", the log says " + entry.head.Hex());
+  }
+  sums_.push_back(entry.sums);
+  ++rounds_;
+}
+
+void Replay::CheckTotals(const FederationState& state) const {
+  FeatureSums totals(state.plan().strategy.features, static_cast<std::uint32_t>(state.plan().classes.size()));
+  for (auto sums = sums_.rbegin(); sums != sums_.rend(); ++sums) {
+    totals.Add(ReadSumsObject(files_, object_(*sums), state.plan()));
+  }
+  if (state.totals() != totals.Hash()) {
+    throw Error(ErrorCode::kRefused, "all tasks' sums, added in the opposite order, give other totals than the log's");
   }
 }
 

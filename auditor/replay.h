@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <vector>
 
 #include "common/file_system.h"
 #include "protocol/federation/federation_state.h"
@@ -27,6 +28,7 @@ class Replay {
   Replay& operator=(const Replay&) = delete;
 
   void Check(const FederationState& state, const Entry& entry);
+  // Rounds merged and heads solved.
   [[nodiscard]] std::uint64_t rounds() const { return rounds_; }
 
  private:
@@ -36,6 +38,11 @@ class Replay {
   void CheckEvaluation(const FederationState& state, const StatementEntry& entry) const;
   // Computes the open round's merge again, into the scratch folder.
   void CheckMerge(const FederationState& state, std::uint32_t halvings, const Digest& step, const Digest& model);
+  void CheckSums(const FederationState& state, const StatementEntry& entry) const;
+  // Adds the task's sums and solves the head again.
+  void CheckHeadSolved(const FederationState& state, const HeadSolvedEntry& entry);
+  // Adds all tasks' sums in the opposite order: the same totals, so the same head.
+  void CheckTotals(const FederationState& state) const;
   void CheckRoundClosed(const FederationState& state, const RoundClosedEntry& entry);
   void RequireObject(const Digest& digest, const std::string& what) const;
 
@@ -43,6 +50,7 @@ class Replay {
   Path scratch_;
   ObjectPath object_;
   std::uint64_t rounds_ = 0;
+  std::vector<Digest> sums_;  // Of the tasks whose head was solved.
 };
 
 }  // namespace hemafed::auditor

@@ -157,6 +157,21 @@ bool FeatureSums::MaySend(std::int64_t min_pictures) const {
                      [&](std::int64_t count) { return count == 0 || count >= min_pictures; });
 }
 
+FeatureSums FeatureSums::FromValues(std::uint32_t features, std::uint32_t classes,
+                                    std::span<const std::int64_t> values) {
+  FeatureSums sums(features, classes);
+  if (values.size() != sums.moments_.size() + sums.targets_.size() + sums.pictures_.size()) {
+    Fail(std::to_string(values.size()) + " values are not those of " + std::to_string(features) + " features and " +
+         std::to_string(classes) + " classes");
+  }
+  for (std::vector<std::int64_t>* part : {&sums.moments_, &sums.targets_, &sums.pictures_}) {
+    std::copy_n(values.begin(), part->size(), part->begin());
+    values = values.subspan(part->size());
+  }
+  if (const auto problem = sums.Implausible()) Fail("these numbers cannot come from pictures: " + *problem);
+  return sums;
+}
+
 Digest FeatureSums::Hash() const {
   Sha256 hash;
   hash.Update(FeatureSumsHeader(features_, classes_));

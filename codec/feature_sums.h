@@ -51,6 +51,11 @@ inline constexpr std::int64_t kMaxSummedPictures = std::int64_t{1} << 30;
 
 class FeatureSums {
  public:
+  // The values in canonical order, from anybody: kInvalidInput unless there are as many as the shape has, and
+  // plausible.
+  [[nodiscard]] static FeatureSums FromValues(std::uint32_t features, std::uint32_t classes,
+                                              std::span<const std::int64_t> values);
+
   // Zeros. 1 <= features <= kMaxRandomFeatures, 1 <= classes <= kMaxClasses (codec/plan.h).
   FeatureSums(std::uint32_t features, std::uint32_t classes);
 
@@ -85,7 +90,6 @@ class FeatureSums {
 
  private:
   friend class FeatureSumsBuilder;
-  friend FeatureSums ReadFeatureSums(const ReadableFile& file, std::uint32_t features, std::uint32_t classes);
 
   [[nodiscard]] std::size_t RowBegin(std::uint32_t i) const;
   void CheckShape(const FeatureSums& other) const;
@@ -129,5 +133,11 @@ struct FeatureSumsFileInfo {
 // Reads a file from anybody: the shape is the plan's, lengths are checked before they are used, and what comes out is
 // plausible. The digest is for the caller to compare.
 [[nodiscard]] FeatureSums ReadFeatureSums(const ReadableFile& file, std::uint32_t features, std::uint32_t classes);
+
+// The canonical form as a file, whose SHA-256 is Hash(): how sums lie in an object store.
+void WriteCanonicalSums(FileSystem& files, const Path& path, const FeatureSums& sums,
+                        Durability durability = Durability::kSynced);
+// Reads it from anybody, as above.
+[[nodiscard]] FeatureSums ReadCanonicalSums(const ReadableFile& file, std::uint32_t features, std::uint32_t classes);
 
 }  // namespace hemafed

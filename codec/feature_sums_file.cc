@@ -38,11 +38,27 @@ void CheckHeader(const ReadableFile& file, std::uint32_t features, std::uint32_t
   if (header != want) Damaged("has a header with bits that mean nothing");
 }
 
+std::uint64_t ValueCount(std::uint32_t features, std::uint32_t classes) {
+  return std::uint64_t{features} * (features + std::uint64_t{1}) / 2 + std::uint64_t{features} * classes + classes;
+}
+
+// The plan's numbers, which bound what is reserved.
+void CheckShape(std::uint32_t features, std::uint32_t classes) { (void)FeatureSums(features, classes); }
+
+// All values in canonical order.
+template <typename Use>
+void ForEachPart(const FeatureSums& sums, const Use& use) {
+  for (std::uint32_t i = 0; i < sums.features(); ++i) use(sums.MomentRow(i));
+  for (std::uint32_t i = 0; i < sums.features(); ++i) use(sums.TargetRow(i));
+  std::vector<std::int64_t> pictures;
+  for (std::uint32_t k = 0; k < sums.classes(); ++k) pictures.push_back(sums.Pictures(k));
+  use(std::span<const std::int64_t>(pictures));
+}
+
 }  // namespace
 
 std::uint64_t MaxFeatureSumsFileBytes(std::uint32_t features, std::uint32_t classes) {
-  const std::uint64_t values =
-      std::uint64_t{features} * (features + std::uint64_t{1}) / 2 + std::uint64_t{features} * classes + classes;
+  const std::uint64_t values = ValueCount(features, classes);
   std::uint64_t bytes = kFeatureSumsHeaderBytes +
                         values / kPlaneBlockValues * MaxPlaneBlockBytes(kPlaneBlockValues, sizeof(std::int64_t));
   if (values % kPlaneBlockValues != 0) bytes += MaxPlaneBlockBytes(values % kPlaneBlockValues, sizeof(std::int64_t));
@@ -74,12 +90,7 @@ FeatureSumsFileInfo WriteFeatureSums(FileSystem& files, const Path& path, const 
       block.clear();
     }
   };
-  for (std::uint32_t i = 0; i < sums.features(); ++i) append(sums.MomentRow(i));
-  for (std::uint32_t i = 0; i < sums.features(); ++i) append(sums.TargetRow(i));
-  for (std::uint32_t k = 0; k < sums.classes(); ++k) {
-    const std::int64_t count = sums.Pictures(k);
-    append(std::span(&count, 1));
-  }
+  ForEachPart(sums, append);
   if (!block.empty()) write(frames.Encode<std::int64_t>(block));
   if (durability == Durability::kSynced) file->Sync();
   file->Close();
@@ -88,28 +99,43 @@ FeatureSumsFileInfo WriteFeatureSums(FileSystem& files, const Path& path, const 
 }
 
 FeatureSums ReadFeatureSums(const ReadableFile& file, std::uint32_t features, std::uint32_t classes) {
-  FeatureSums sums(features, classes);  // Checks the plan's numbers, which bound everything below.
+  CheckShape(features, classes);
   CheckHeader(file, features, classes);
   PlaneFrameReader frames("feature sums file");
-  const std::size_t count = sums.moments_.size() + sums.targets_.size() + sums.pictures_.size();
-  std::vector<std::int64_t> values(count);
+  std::vector<std::int64_t> values(ValueCount(features, classes));
   std::uint64_t offset = kFeatureSumsHeaderBytes;
   std::uint64_t block = 0;
-  for (std::size_t done = 0; done < count; done += kPlaneBlockValues) {
-    const std::size_t here = std::min(kPlaneBlockValues, count - done);
+  for (std::size_t done = 0; done < values.size(); done += kPlaneBlockValues) {
+    const std::size_t here = std::min(kPlaneBlockValues, values.size() - done);
     offset = frames.Read(file, offset, block++, std::span(values).subspan(done, here));
   }
   if (const std::uint64_t size = file.Size(); size != offset) {
     Damaged("has " + std::to_string(size - offset) + " bytes after its last block");
   }
-  auto next = values.cbegin();
-  for (std::vector<std::int64_t>* part : {&sums.moments_, &sums.targets_, &sums.pictures_}) {
-    const auto end = next + static_cast<std::ptrdiff_t>(part->size());
-    std::copy(next, end, part->begin());
-    next = end;
+  return FeatureSums::FromValues(features, classes, values);
+}
+
+void WriteCanonicalSums(FileSystem& files, const Path& path, const FeatureSums& sums, Durability durability) {
+  const auto file = files.Create(path);
+  file->Append(FeatureSumsHeader(sums.features(), sums.classes()));
+  ForEachPart(sums, [&](std::span<const std::int64_t> values) {
+    file->Append(ByteView(reinterpret_cast<const std::uint8_t*>(values.data()), values.size_bytes()));
+  });
+  if (durability == Durability::kSynced) file->Sync();
+  file->Close();
+}
+
+FeatureSums ReadCanonicalSums(const ReadableFile& file, std::uint32_t features, std::uint32_t classes) {
+  CheckShape(features, classes);
+  CheckHeader(file, features, classes);
+  std::vector<std::int64_t> values(ValueCount(features, classes));
+  const std::span<std::uint8_t> bytes(reinterpret_cast<std::uint8_t*>(values.data()),
+                                      values.size() * sizeof(std::int64_t));
+  if (file.Size() != kFeatureSumsHeaderBytes + bytes.size() ||
+      file.ReadAt(kFeatureSumsHeaderBytes, bytes) != bytes.size()) {
+    Damaged("in canonical form has " + std::to_string(file.Size()) + " bytes, which is not what its shape takes");
   }
-  if (const auto problem = sums.Implausible()) Damaged("cannot come from pictures: " + *problem);
-  return sums;
+  return FeatureSums::FromValues(features, classes, values);
 }
 
 }  // namespace hemafed

@@ -13,7 +13,7 @@ using nlohmann::json;
 
 namespace {
 
-constexpr std::array<std::string_view, 5> kKindNames{"commit", "train", "select", "evaluate", "judge"};
+constexpr std::array<std::string_view, 6> kKindNames{"commit", "train", "select", "evaluate", "judge", "sum"};
 constexpr std::int64_t kJobFormat = 1;
 
 void RequireFormat(JsonFields& fields) {
@@ -46,6 +46,7 @@ std::string Job::ToText() const {
                      {"rehearsing", rehearsing},
                      {"model", model.Hex()},
                      {"teacher", teacher ? json(teacher->Hex()) : json(nullptr)},
+                     {"trunk", trunk ? json(trunk->Hex()) : json(nullptr)},
                      {"carry_residual", carry_residual}};
   return text.dump();
 }
@@ -58,7 +59,7 @@ Job Job::FromText(std::string_view text, const std::string& where) {
   const std::string kind = fields.Text("kind", 16);
   std::size_t index = 0;
   while (index < kKindNames.size() && kKindNames[index] != kind) ++index;
-  if (index == kKindNames.size()) fields.Fail("kind", "is not commit, train, select, evaluate or judge");
+  if (index == kKindNames.size()) fields.Fail("kind", "is not commit, train, select, evaluate, judge or sum");
   job.kind = static_cast<JobKind>(index);
   job.plan = fields.Sha256Digest("plan");
   job.site = fields.Text("site", kMaxNameBytes);
@@ -68,6 +69,7 @@ Job Job::FromText(std::string_view text, const std::string& where) {
   job.rehearsing = fields.Boolean("rehearsing");
   job.model = fields.Sha256Digest("model");
   job.teacher = fields.OptionalDigest("teacher");
+  job.trunk = fields.OptionalDigest("trunk");
   job.carry_residual = fields.Boolean("carry_residual");
   fields.RequireAllRead();
   return job;

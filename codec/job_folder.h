@@ -7,7 +7,8 @@
 //     jobs/objects/<sha256>        model files, written by the agent, named by content
 //     jobs/plans/<sha256>.toml     the signed plan's text, likewise
 //     jobs/todo/<job>.json         one job; appears complete, by rename
-//     jobs/done/<job>/report.json  the result, with update.hfu for a training job; the folder appears by rename
+//     jobs/done/<job>/report.json  the result, with update.hfu for a training job, sums.hfs for a summing one; the
+//                                  folder appears by rename
 //     jobs/progress.json           what the trainer is doing now; replaced by rename
 //
 // A job is a pure description: the same job, plan, models and pictures give the same result, so a trainer that died
@@ -37,6 +38,7 @@ enum class JobKind : std::uint8_t {
   kSelect,    // Choose exemplars with the task's final model and put them into the vault.
   kEvaluate,  // Confusion matrix of a model on this site's test pictures.
   kJudge,     // Agreement of a round's candidate with the teacher, for the retention gate.
+  kSum,       // Sums of the random features of the task's pictures; writes them (strategy analytic).
 };
 
 [[nodiscard]] std::string_view JobKindName(JobKind kind) noexcept;
@@ -50,6 +52,7 @@ struct Job {
   bool rehearsing = false;        // Train on this site's exemplars of its earlier tasks instead of its pictures.
   Digest model;                   // Base of a training job; the model to select with, evaluate or judge otherwise.
   std::optional<Digest> teacher;  // Model before the task; none in the first task or without distillation.
+  std::optional<Digest> trunk;    // Model whose features `model`, then an analytic head, is for.
   bool carry_residual = false;    // Whether the previous round's rounding residual is added (design, 11.11).
 
   // "<first 8 digits of the plan>-t<task>[-r<round>]-<kind>[-<first 8 digits of the candidate>]": unique within a plan
@@ -99,5 +102,6 @@ struct JobFolder {
 inline constexpr std::string_view kReportFileName = "report.json";
 inline constexpr std::string_view kUpdateFileName = "update.hfu";
 inline constexpr std::string_view kScoresFileName = "scores.hfh";
+inline constexpr std::string_view kSumsFileName = "sums.hfs";
 
 }  // namespace hemafed

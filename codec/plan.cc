@@ -2,12 +2,15 @@
 #include "codec/plan.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <numeric>
 #include <set>
 
 #include "codec/exact.h"
 #include "codec/merge.h"
+#include "codec/projection.h"
+#include "codec/ridge_head.h"
 #include "codec/update.h"
 #include "common/settings.h"
 
@@ -34,6 +37,17 @@ constexpr std::int64_t kMaxAbsenceSeconds = 30ll * 24 * 3600;  // Longer than an
 const std::vector<std::string_view> kRuleNames{"mean", "distillation", "median", "trimmed_mean"};
 
 constexpr TextRule kPlainNameRule{"1 to 48 of a-z, 0-9, '_' and '-', starting with a letter or digit", IsPlainName};
+
+// What says how to train means nothing where nothing is trained; left in, it would be read as if it did.
+void RefuseKeys(const Settings& table, const std::vector<std::string_view>& keys) {
+  for (const std::string_view key : keys) {
+    if (table.Has(key)) table.Fail(key, "means nothing with strategy analytic, which trains nothing: take it out");
+  }
+}
+
+std::uint32_t ReadThreads(const Settings& table) {
+  return static_cast<std::uint32_t>(table.Integer("threads", 1, kMaxThreads));
+}
 
 ModelPlan ReadModel(const Settings& table) {
   ModelPlan model;
@@ -69,16 +83,29 @@ TrainingPlan ReadTraining(const Settings& table) {
   training.clip_norm = table.Number("clip_norm", 0, 1e6);
   training.sampling = static_cast<Sampling>(table.Choice("sampling", {"uniform", "balanced"}));
   training.train_affine = table.Boolean("train_affine");
-  training.threads = static_cast<std::uint32_t>(table.Integer("threads", 1, kMaxThreads));
+  training.threads = ReadThreads(table);
+  return training;
+}
+
+TrainingPlan ReadThreadsOnly(const Settings& table) {
+  RefuseKeys(table, {"steps", "batch", "learning_rate", "schedule", "momentum", "nesterov", "weight_decay", "clip_norm",
+                     "sampling", "train_affine"});
+  TrainingPlan training;
+  training.threads = ReadThreads(table);
   return training;
 }
 
 StrategyPlan ReadStrategy(const Settings& table) {
   StrategyPlan strategy;
-  strategy.kind = static_cast<StrategyKind>(table.Choice("name", {"finetuning", "uacl", "replay"}));
+  strategy.kind = static_cast<StrategyKind>(table.Choice("name", {"finetuning", "uacl", "replay", "analytic"}));
   if (strategy.kind == StrategyKind::kUacl) {
     strategy.gamma = table.Number("gamma", kMinGamma, kMaxGamma);
     strategy.probe = static_cast<std::uint32_t>(table.Integer("probe", 1, kMaxProbe));
+  }
+  if (strategy.kind == StrategyKind::kAnalytic) {
+    RefuseKeys(table, {"gamma", "probe"});
+    strategy.features = static_cast<std::uint32_t>(table.Integer("features", 1, kMaxRandomFeatures));
+    strategy.ridge = table.Number("ridge", std::ldexp(1.0, -kRidgeBits), kMaxRidge);
   }
   return strategy;
 }
@@ -86,10 +113,10 @@ StrategyPlan ReadStrategy(const Settings& table) {
 RehearsalPlan ReadRehearsal(const Settings& table, StrategyKind strategy) {
   RehearsalPlan rehearsal;
   rehearsal.policy = static_cast<RehearsalPolicy>(table.Choice("policy", {"none", "local", "federated"}));
-  const bool rehearses = strategy != StrategyKind::kFinetuning;
+  const bool rehearses = strategy != StrategyKind::kFinetuning && strategy != StrategyKind::kAnalytic;
   if (rehearses != (rehearsal.policy != RehearsalPolicy::kNone)) {
     table.Fail("policy", rehearses ? "is none, but the strategy rehearses: use federated or local"
-                                   : "is not none, but fine-tuning keeps no exemplars");
+                                   : "is not none, but the strategy keeps no exemplars");
   }
   if (!rehearses) return rehearsal;
   if (table.Has("budget") == table.Has("exemplars")) {
@@ -187,13 +214,16 @@ ClassSet ReadClasses(const Settings& table, const std::vector<std::string>& clas
   return set;
 }
 
-TaskPlan ReadTask(const Settings& table, const Plan& plan) {
+// What a task says about its training.
+void ReadTaskTraining(const Settings& table, const Plan& plan, TaskPlan& task) {
   const TrainingPlan& training = plan.training;
-  TaskPlan task;
-  task.site = table.Text("site", kMaxNameBytes, kPlainNameRule);
-  task.rounds = static_cast<std::uint32_t>(table.Integer("rounds", 1, kMaxRounds));
-  task.classes = ReadClasses(table, plan.classes);
   task.training = training;
+  if (plan.SolvesHead()) {
+    RefuseKeys(table, {"rounds", "steps", "batch", "learning_rate", "gamma", "rule"});
+    task.rounds = 1;
+    return;
+  }
+  task.rounds = static_cast<std::uint32_t>(table.Integer("rounds", 1, kMaxRounds));
   task.training.steps = static_cast<std::uint32_t>(table.Integer("steps", 1, kMaxSteps, training.steps));
   task.training.batch = static_cast<std::uint32_t>(table.Integer("batch", 1, kMaxBatch, training.batch));
   task.training.learning_rate = table.Number("learning_rate", kMinRate, kMaxRate, training.learning_rate);
@@ -205,6 +235,13 @@ TaskPlan ReadTask(const Settings& table, const Plan& plan) {
   if (task.rule == AggregationRule::kTrimmedMean && plan.aggregation.trim == 0) {
     table.Fail("rule", "trimmed_mean needs it as the plan's rule, with trim; other tasks may say otherwise");
   }
+}
+
+TaskPlan ReadTask(const Settings& table, const Plan& plan) {
+  TaskPlan task;
+  task.site = table.Text("site", kMaxNameBytes, kPlainNameRule);
+  task.classes = ReadClasses(table, plan.classes);
+  ReadTaskTraining(table, plan, task);
   for (const TaskPlan& earlier : plan.tasks) {
     if (earlier.site != task.site) continue;
     for (const std::uint32_t label : task.classes) {
@@ -350,13 +387,19 @@ Plan ParsePlan(std::string_view toml, const std::string& where) {
   if (std::set<std::string>(plan.classes.begin(), plan.classes.end()).size() != plan.classes.size()) {
     settings.Fail("classes", "names a class twice");
   }
-  plan.model = ReadModel(settings.Table("model"));
-  plan.training = ReadTraining(settings.Table("training"));
-  plan.augmentation = ReadAugmentation(settings.Table("augmentation"));
   plan.strategy = ReadStrategy(settings.Table("strategy"));
+  plan.model = ReadModel(settings.Table("model"));
   const Settings rehearsal = settings.Table("rehearsal");
   plan.rehearsal = ReadRehearsal(rehearsal, plan.strategy.kind);
-  plan.aggregation = ReadAggregation(settings.Table("aggregation"), plan.strategy.kind);
+  if (plan.SolvesHead()) {
+    RefuseKeys(settings, {"augmentation", "aggregation", "retention"});
+    if (plan.model.dropout != 0) settings.Table("model").Fail("dropout", "must be 0 with strategy analytic");
+    plan.training = ReadThreadsOnly(settings.Table("training"));
+  } else {
+    plan.training = ReadTraining(settings.Table("training"));
+    plan.augmentation = ReadAugmentation(settings.Table("augmentation"));
+    plan.aggregation = ReadAggregation(settings.Table("aggregation"), plan.strategy.kind);
+  }
   plan.min_pictures = static_cast<std::uint64_t>(settings.Table("privacy").Integer("min_pictures", 1, 10'000));
   if (const auto table = settings.OptionalTable("absence")) plan.absence = ReadAbsence(*table);
   if (const auto table = settings.OptionalTable("retention")) plan.retention = ReadRetention(*table, plan);

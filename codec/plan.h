@@ -37,6 +37,7 @@ enum class StrategyKind : std::uint8_t {
   kFinetuning,  // Cross-entropy on the task's pictures; nothing counters it.
   kUacl,        // Distillation on old classes, exemplars by herding and uncertainty.
   kReplay,      // Exemplars by herding, cross-entropy alone.
+  kAnalytic,    // No training: one ridge regression over all hospitals' sums of random features (codec/ridge_head.h).
 };
 
 enum class RehearsalPolicy : std::uint8_t {
@@ -81,8 +82,10 @@ struct AugmentationPlan {
 
 struct StrategyPlan {
   StrategyKind kind = StrategyKind::kFinetuning;
-  double gamma = 0;         // Weight of the distillation loss; 0: no teacher.
-  std::uint32_t probe = 0;  // Pictures on which each update's distillation is measured (codec/reports.h).
+  double gamma = 0;            // Weight of the distillation loss; 0: no teacher.
+  std::uint32_t probe = 0;     // Pictures on which each update's distillation is measured (codec/reports.h).
+  std::uint32_t features = 0;  // M of the random features of `analytic`; 0 with the others.
+  double ridge = 0;            // Of `analytic`.
 };
 
 struct RehearsalPlan {
@@ -140,7 +143,7 @@ struct AbsencePlan {
 
 struct TaskPlan {
   std::string site;
-  std::uint32_t rounds = 0;
+  std::uint32_t rounds = 0;                       // 1 where nothing is trained.
   ClassSet classes;                               // Those whose pictures it trains on.
   TrainingPlan training;                          // The plan's, with what the task says otherwise.
   double gamma = 0;                               // Likewise.
@@ -183,6 +186,9 @@ struct Plan {
   [[nodiscard]] std::vector<ClassSet> PoolsOf(std::string_view site) const;
   // Rows that the head has from task `task` on.
   [[nodiscard]] std::size_t KnownClasses(std::size_t task) const;
+  // Whether the head is solved from sums instead of trained: then the trunk stays the initial weights, a task has no
+  // rounds, and [training] says nothing but the threads.
+  [[nodiscard]] bool SolvesHead() const { return strategy.kind == StrategyKind::kAnalytic; }
   [[nodiscard]] bool KeepsExemplars() const { return rehearsal.policy != RehearsalPolicy::kNone; }
   // m: how many pictures each list holds once `tasks_done` tasks have chosen theirs (published-systems 2.3: K divided
   // by the number of (hospital, class) lists).

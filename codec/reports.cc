@@ -7,6 +7,7 @@
 #include "codec/head_growth.h"
 #include "codec/merge_weights.h"
 #include "codec/plan.h"
+#include "codec/projection.h"
 #include "codec/update.h"
 
 namespace hemafed {
@@ -148,6 +149,30 @@ JudgementReport JudgementReport::FromJson(JsonFields fields) {
   report.pictures = fields.Unsigned("pictures", kMaxPictures);
   report.agrees = fields.Unsigned("agrees", report.pictures);
   fields.RequireAllRead();
+  return report;
+}
+
+json SumsReport::ToJson() const {
+  return {{"sums", sums.Hex()},
+          {"file", file.Hex()},
+          {"file_bytes", file_bytes},
+          {"pictures", pictures},
+          {"classes", CountsToJson(classes)},
+          {"clamped", clamped}};
+}
+
+SumsReport SumsReport::FromJson(JsonFields fields) {
+  SumsReport report;
+  report.sums = fields.Sha256Digest("sums");
+  report.file = fields.Sha256Digest("file");
+  report.file_bytes = fields.Unsigned("file_bytes", kMaxUpdateFileBytes);
+  report.pictures = fields.Unsigned("pictures", kMaxPictures);
+  report.classes = fields.Counts("classes", kMaxClasses, kMaxPictures);
+  report.clamped = fields.Unsigned("clamped", report.pictures * kMaxRandomFeatures);
+  fields.RequireAllRead();
+  std::uint64_t counted = 0;
+  for (const auto& count : report.classes) counted += count.value_or(0);
+  if (counted != report.pictures) fields.Fail("pictures", "are not those of the classes together");
   return report;
 }
 

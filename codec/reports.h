@@ -86,6 +86,19 @@ struct JudgementReport {
   [[nodiscard]] static JudgementReport FromJson(JsonFields fields);
 };
 
+// What a site sends for the analytic head (codec/feature_sums.h, docs/feature_sums.md).
+struct SumsReport {
+  Digest sums;  // SHA-256 of the canonical form.
+  Digest file;  // SHA-256 of the compressed file.
+  std::uint64_t file_bytes = 0;
+  std::uint64_t pictures = 0;  // That were summed: those of the classes below.
+  ClassCounts classes;         // Exact; null for a class that was left out before summing.
+  std::uint64_t clamped = 0;   // Features beyond the grid's reach.
+
+  [[nodiscard]] nlohmann::json ToJson() const;
+  [[nodiscard]] static SumsReport FromJson(JsonFields fields);
+};
+
 // After a task: what the active site keeps for rehearsal. The list itself stays in its vault.
 struct ExemplarReport {
   std::uint64_t kept = 0;

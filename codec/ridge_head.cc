@@ -267,4 +267,23 @@ std::vector<double> RidgeHead::Scores(std::span<const double> random_features) c
   return scores;
 }
 
+std::vector<std::int64_t> RidgeHead::ExactScores(std::span<const std::uint16_t> rounded) const {
+  if (rounded.size() != features) throw Error(ErrorCode::kInternal, "RidgeHead: wrong number of features");
+  // One product is below 2^47, so a sum of 2,048 is below 2^58.
+  std::vector<std::int64_t> scores(classes);
+  for (std::size_t i = 0; i < features; ++i) {
+    const std::int64_t feature = rounded[i];
+    for (std::size_t k = 0; k < classes; ++k) scores[k] += feature * weights[i * classes + k];
+  }
+  return scores;
+}
+
+std::vector<bool> RidgeHead::Learned() const {
+  std::vector<bool> learned(classes);
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    if (weights[i] != 0) learned[i % classes] = true;
+  }
+  return learned;
+}
+
 }  // namespace hemafed

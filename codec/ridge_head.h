@@ -61,6 +61,11 @@ struct RidgeHead {
   [[nodiscard]] Digest Hash() const;
   // W^T phi for one picture's M features: the largest is the answer; not probabilities.
   [[nodiscard]] std::vector<double> Scores(std::span<const double> features) const;
+  // The same for rounded features (RoundFeatures), exactly, in units of 2^-32: what consortia score with.
+  [[nodiscard]] std::vector<std::int64_t> ExactScores(std::span<const std::uint16_t> rounded) const;
+  // By class: whether any of its weights is not 0. A class of which nothing was summed has the score 0 for every
+  // picture, which says nothing, so it is never the answer.
+  [[nodiscard]] std::vector<bool> Learned() const;
   bool operator==(const RidgeHead&) const = default;
 };
 

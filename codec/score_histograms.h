@@ -5,6 +5,7 @@
 // matrix, so that everybody can compute the area under the ROC curve (design, 11.6; docs/score_histograms.md).
 //
 //     score of class k   p = softmax(logits)[k] of one test picture; 0 where the model does not know k yet
+//                        of a solved head (codec/analytic_head.h): clamp((1 + s) / 3, 0, 1), s its score of k
 //     bin                min(1023, floor(1024 p))
 //     positives[b]       pictures of class k whose score of k lies in bin b
 //     negatives[b]       the same for pictures of the other classes of k's pool (Plan::PoolsOf)

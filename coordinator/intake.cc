@@ -9,6 +9,7 @@
 #include "common/error.h"
 #include "common/safetensors.h"
 #include "protocol/federation/enclosure.h"
+#include "protocol/federation/head_solve.h"
 #include "protocol/federation/update_rules.h"
 
 namespace hemafed::coordinator {
@@ -31,10 +32,12 @@ wire::RefusalCode CodeFor(ErrorCode code) {
 }
 
 RefusedEntry RefusalOf(const StatementEntry& entry, std::string reason) {
+  const JsonFields body(entry.statement.body, "statement of " + entry.site);
+  const bool sums = entry.statement.kind == StatementKind::kSums;
   return {.site = entry.site,
           .task = entry.statement.task,
           .round = entry.statement.round,
-          .update = UpdateReport::FromJson({entry.statement.body, "update of " + entry.site}).values,
+          .update = sums ? SumsReport::FromJson(body).sums : UpdateReport::FromJson(body).values,
           .reason = std::move(reason)};
 }
 
@@ -53,6 +56,7 @@ Intake::Intake(FileSystem& files, Ledger& ledger, ObjectStore& store, ObjectStor
   for (const auto& [site, evaluation] : ledger_.state().evaluations()) {
     if (evaluation.scores()) uploads_.Remove(evaluation.scores()->file);
   }
+  if (const auto& sums = ledger_.state().sums()) uploads_.Remove(sums->file);
 }
 
 wire::Message Intake::Take(const std::string& site, const wire::Submission& submission) {
@@ -73,7 +77,8 @@ wire::Message Intake::Take(const std::string& site, const wire::Submission& subm
                            subject};
     }
     if (const auto broken = Store(entry)) {
-      if (entry.statement.kind == StatementKind::kUpdate) ledger_.Append(RefusalOf(entry, *broken));
+      const StatementKind kind = entry.statement.kind;
+      if (kind == StatementKind::kUpdate || kind == StatementKind::kSums) ledger_.Append(RefusalOf(entry, *broken));
       uploads_.Remove(enclosure->file);
       return wire::Refusal{wire::RefusalCode::kOutOfBounds, *broken, subject};
     }
@@ -93,9 +98,9 @@ std::optional<std::string> Intake::WhyRefused(const StatementEntry& entry) const
     state.CheckStatement(entry.site, entry.statement, entry.signature);
     return std::nullopt;
   } catch (const Error& error) {
-    const bool is_due = state.roster().contains(entry.site) && entry.statement.kind == StatementKind::kUpdate &&
-                        entry.statement.task == state.task() && entry.statement.round == state.round() &&
-                        EnclosureDue(state, entry.site) == StatementKind::kUpdate;
+    const bool is_due = state.roster().contains(entry.site) && entry.statement.task == state.task() &&
+                        entry.statement.round == state.round() && entry.statement.kind != StatementKind::kEvaluation &&
+                        EnclosureDue(state, entry.site) == entry.statement.kind;
     // Below kRefused the statement is not even the site's signed word about this round.
     if (error.code() != ErrorCode::kRefused || !is_due) throw;
     return error.what();
@@ -107,6 +112,7 @@ std::optional<std::string> Intake::Store(const StatementEntry& entry) {
                         std::string(StatementKindName(entry.statement.kind)) + " of " + entry.site);
   if (entry.statement.kind == StatementKind::kUpdate) return StoreUpdate(UpdateReport::FromJson(body));
   if (entry.statement.kind == StatementKind::kEvaluation) return StoreScores(entry);
+  if (entry.statement.kind == StatementKind::kSums) return StoreSums(SumsReport::FromJson(body));
   throw Error(ErrorCode::kInternal, "a statement with a file that nobody stores");
 }
 
@@ -157,6 +163,24 @@ std::optional<std::string> Intake::StoreScores(const StatementEntry& entry) {
   out->Sync();
   out->Close();
   store_.AdoptFile(raw, named.values);
+  return std::nullopt;
+}
+
+std::optional<std::string> Intake::StoreSums(const SumsReport& report) {
+  if (store_.Has(report.sums)) return std::nullopt;  // Decoded before a crash; the digest is its name.
+  const Plan& plan = ledger_.state().plan();
+  const Path raw = scratch_ / "sums.raw";
+  try {
+    const FeatureSums sums = ReadFeatureSums(*uploads_.OpenForRead(report.file), plan.strategy.features,
+                                             static_cast<std::uint32_t>(plan.classes.size()));
+    if (auto why = WhySumsDoNotFit(sums, report, plan)) return why;
+    WriteCanonicalSums(files_, raw, sums);
+  } catch (const Error& error) {
+    files_.Remove(raw);
+    if (error.code() != ErrorCode::kInvalidInput) throw;
+    return "the file of feature sums cannot be read: " + std::string(error.what());
+  }
+  store_.AdoptFile(raw, report.sums);
   return std::nullopt;
 }
 

@@ -2,11 +2,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Takes a site's signed statement into the log: form, signature, place and rules are checked before anything is stored;
-// the integers of an update or of score histograms are decoded, compared with the digest that the site signed, and kept
-// raw for aggregation, report and replay. The receipt is made after the entry is durable.
+// the integers of an update, of feature sums or of score histograms are decoded, compared with the digest that the site
+// signed, and kept raw for aggregation, report and replay. The receipt is made after the entry is durable.
 //
 // A well signed update that breaks a rule (norm bound, layout, digest) is logged as refused and the round goes on
-// without it. Anything else that is wrong changes nothing and is answered with a refusal.
+// without it; so are sums that are not what the site says, and the task then waits for a person. Anything else that is
+// wrong changes nothing and is answered with a refusal.
 //
 // Thread-safety: one thread.
 #pragma once
@@ -29,8 +30,8 @@ class Intake {
   [[nodiscard]] wire::Message Take(const std::string& site, const wire::Submission& submission);
 
  private:
-  // The rule that an update due now breaks by what its site signed: another base model, another number of steps. It is
-  // the site's answer in the round. Throws where the statement is not to be answered so.
+  // The rule that an update, or sums, due now breaks by what its site signed: another base model, another number of
+  // steps. It is the site's answer in the round. Throws where the statement is not to be answered so.
   [[nodiscard]] std::optional<std::string> WhyRefused(const StatementEntry& entry) const;
   // Checks and stores what the file that goes with the statement says, or returns the rule it breaks.
   [[nodiscard]] std::optional<std::string> Store(const StatementEntry& entry);
@@ -38,6 +39,8 @@ class Intake {
   [[nodiscard]] std::optional<std::string> StoreUpdate(const UpdateReport& report);
   // The same for the counts of an evaluation's score histograms.
   [[nodiscard]] std::optional<std::string> StoreScores(const StatementEntry& entry);
+  // Stores feature sums in canonical form.
+  [[nodiscard]] std::optional<std::string> StoreSums(const SumsReport& report);
   [[nodiscard]] wire::Receipt ReceiptFor(std::uint64_t index) const;
 
   FileSystem& files_;

@@ -19,6 +19,7 @@
 #include "coordinator/preview.h"
 #include "coordinator/published_state.h"
 #include "coordinator/server.h"
+#include "coordinator/solver_process.h"
 #include "protocol/objects/object_store.h"
 
 namespace hemafed::coordinator {
@@ -34,6 +35,8 @@ struct Options {
   std::string folder, operator_key, name, host = "127.0.0.1", bind = "127.0.0.1", slot, fingerprint, plan, file, digest;
   std::uint16_t work_port = 7301, enrol_port = 7302;
   bool until_finished = false;
+  std::string sums, totals, out;  // Of solve-head.
+  pid_t parent = 0;
 };
 
 void Init(const Options& options) {
@@ -155,6 +158,13 @@ int Main(int argc, char** argv) {
   CLI::App* run = with_folder("run", "Serve: admit labs, run the plan, keep the log");
   run->add_flag("--until-finished", options.until_finished, "Stop once the plan is closed and all labs have left");
   CLI::App* status = with_folder("status", "Print what the running coordinator last said of itself");
+  // What `run` starts for itself (coordinator/solver_process.h).
+  CLI::App* solve = app.add_subcommand("solve-head", "")->group("");
+  solve->add_option("--plan", options.plan)->required();
+  solve->add_option("--sums", options.sums)->required();
+  solve->add_option("--totals", options.totals);
+  solve->add_option("--out", options.out)->required();
+  solve->add_option("--parent", options.parent)->required();
   CLI::App* trust = with_folder("trust", "Print the trust file that auditors start from");
   CLI11_PARSE(app, argc, argv);
 
@@ -166,6 +176,11 @@ int Main(int argc, char** argv) {
   if (*check) {
     std::cout << PreviewPlan(ParsePlan(ReadFile(files, options.plan, kMaxPlanBytes), options.plan));
     return 0;
+  }
+  if (*solve) {
+    HeadSolveRequest request{.plan = options.plan, .input = {.sums = options.sums, .totals = {}}, .out = options.out};
+    if (!options.totals.empty()) request.input.totals = options.totals;
+    return RunSolveCommand(files, request, options.parent);
   }
   const Consortium consortium = LoadConsortium(files, {options.folder});
   const auto operator_key = [&] { return Ed25519KeyPair::Load(files, options.operator_key); };

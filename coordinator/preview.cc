@@ -4,6 +4,8 @@
 #include <sstream>
 #include <string_view>
 
+#include "codec/analytic_head.h"
+#include "codec/feature_sums.h"
 #include "codec/merge.h"
 #include "codec/update.h"
 
@@ -23,18 +25,27 @@ std::string_view NameOf(StrategyKind strategy) {
     case StrategyKind::kFinetuning: return "finetuning";
     case StrategyKind::kUacl: return "uacl";
     case StrategyKind::kReplay: return "replay";
+    case StrategyKind::kAnalytic: return "analytic";
   }
   return "unknown";
 }
 
-}  // namespace
+void DescribeSums(const Plan& plan, std::ostream& out) {
+  const auto classes = static_cast<std::uint32_t>(plan.classes.size());
+  out << "strategy analytic: nothing is trained; after each task a head is solved from the sums of "
+      << plan.strategy.features << " random features of all pictures so far, with ridge " << plan.strategy.ridge
+      << "\n";
+  for (std::size_t t = 0; t < plan.tasks.size(); ++t) {
+    out << "task " << t + 1 << ": " << plan.tasks[t].site << " sums its pictures of "
+        << NamesOf(plan, plan.tasks[t].classes) << "\n";
+  }
+  out << "in all " << plan.tasks.size() << " files of sums, each of at most "
+      << MaxFeatureSumsFileBytes(plan.strategy.features, classes) << " bytes; a head has "
+      << AnalyticHeadBytes(plan.strategy.features, classes) << " bytes, and every site fetches the initial weights";
+}
 
-std::string PreviewPlan(const Plan& plan) {
-  std::ostringstream out;
-  out << "plan " << plan.name << ": " << plan.classes.size() << " classes, " << plan.tasks.size() << " tasks, "
-      << plan.Sites().size() << " sites\n"
-      << "model " << plan.model.architecture << " (" << plan.model.normalisation << ") at " << plan.model.input_px
-      << " x " << plan.model.input_px << " px, initial weights " << plan.model.weights.Hex().substr(0, 12) << "\n";
+// Strategies that train.
+void DescribeTraining(const Plan& plan, std::ostream& out) {
   out << "strategy " << NameOf(plan.strategy.kind);
   if (plan.strategy.gamma > 0) out << " with gamma " << plan.strategy.gamma;
   out << "; updates as " << UpdateEncodingName(plan.aggregation.encoding) << ", merged by "
@@ -74,8 +85,23 @@ std::string PreviewPlan(const Plan& plan) {
     out << "tasks close without the scores of sites that do not answer in " << plan.absence.after_s << " s\n";
   }
   out << "in all " << trainings << " local trainings with " << steps << " steps\n"
-      << "each local training moves one model to the site and one update back; after each task every site scores the "
-         "model on its own test pictures";
+      << "each local training moves one model to the site and one update back";
+}
+
+}  // namespace
+
+std::string PreviewPlan(const Plan& plan) {
+  std::ostringstream out;
+  out << "plan " << plan.name << ": " << plan.classes.size() << " classes, " << plan.tasks.size() << " tasks, "
+      << plan.Sites().size() << " sites\n"
+      << "model " << plan.model.architecture << " (" << plan.model.normalisation << ") at " << plan.model.input_px
+      << " x " << plan.model.input_px << " px, initial weights " << plan.model.weights.Hex().substr(0, 12) << "\n";
+  if (plan.SolvesHead()) {
+    DescribeSums(plan, out);
+  } else {
+    DescribeTraining(plan, out);
+  }
+  out << "; after each task every site scores the model on its own test pictures";
   for (std::size_t i = 0; i < plan.observers.size(); ++i) {
     out << (i == 0 ? "; scoring only: " : ", ") << plan.observers[i];
   }

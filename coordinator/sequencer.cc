@@ -11,8 +11,8 @@
 
 namespace hemafed::coordinator {
 
-Sequencer::Sequencer(FileSystem& files, Ledger& ledger, ObjectStore& store, Path scratch)
-    : files_(files), ledger_(ledger), store_(store), scratch_(std::move(scratch)) {
+Sequencer::Sequencer(FileSystem& files, Ledger& ledger, ObjectStore& store, HeadSolver& solver, Path scratch)
+    : files_(files), ledger_(ledger), store_(store), solver_(solver), scratch_(std::move(scratch)) {
   files_.CreateFolders(scratch_);
 }
 
@@ -49,10 +49,15 @@ bool Sequencer::Step() {
         OfferCandidate(state.candidate()->halvings + 1);
       }
       return true;
+    case Phase::kSolving: return SolveTheHead();
     case Phase::kEvaluating:
       if (!state.Awaited().empty()) return false;
       ledger_.Append(
           TaskClosedEntry{.task = state.task(), .model = state.model(), .accuracy_millionths = state.ExpectedRow()});
+      return true;
+    case Phase::kSumming:
+      if (!state.Awaited().empty() || state.paused()) return false;
+      Pause(state.WhyRoundCannotClose().value());
       return true;
     case Phase::kNoPlan:
     case Phase::kCommitting:
@@ -70,11 +75,15 @@ void Sequencer::Pause(const std::string& reason) {
 
 std::optional<std::string> Sequencer::Stuck() const {
   const FederationState& state = ledger_.state();
+  const std::string task = "task " + std::to_string(state.task() + 1);
+  if (state.has_plan() && state.phase() == Phase::kSolving && unsolvable_) {
+    return "the head of " + task + " is not solved: " + *unsolvable_;
+  }
   if (!state.has_plan() || !state.paused()) return std::nullopt;
   std::string names;
   for (const std::string& site : state.Blocking()) names += (names.empty() ? "" : ", ") + site;
-  std::string text = "task " + std::to_string(state.task() + 1) + " stands still, " +
-                     std::string(PhaseName(state.phase())) + " in round " + std::to_string(state.round() + 1) + ": ";
+  std::string text = task + " stands still, " + std::string(PhaseName(state.phase())) + " in round " +
+                     std::to_string(state.round() + 1) + ": ";
   if (state.Awaited().empty()) {
     return text + state.WhyRoundCannotClose().value_or("") + " (the log says why, site by site). Once " + names +
            " mended that: `hemafed-coordinator try-again`; or start a new consortium with a corrected plan";
@@ -85,7 +94,7 @@ std::optional<std::string> Sequencer::Stuck() const {
 
 void Sequencer::OpenTask() {
   const FederationState& state = ledger_.state();
-  TaskOpenedEntry entry{.task = state.task(), .base = state.model(), .teacher = {}, .participants = {}};
+  TaskOpenedEntry entry{.task = state.task(), .base = state.NextBase(), .teacher = {}, .participants = {}};
   entry.participants = state.plan().Participants(state.task());
   if (state.task() > 0) entry.teacher = state.model();
   if (state.HeadGrows()) {
@@ -137,6 +146,25 @@ void Sequencer::CloseRound() {
     entry.model = merged.model;
   }
   ledger_.Append(std::move(entry));
+}
+
+bool Sequencer::SolveTheHead() {
+  if (unsolvable_) return false;  // The same again; a restart tries again.
+  const FederationState& state = ledger_.state();
+  HeadSolveRequest request{.plan = store_.PathOf(state.plan_digest()),
+                           .input = {.sums = store_.PathOf(state.sums()->sums), .totals = std::nullopt},
+                           .out = scratch_ / "solve"};
+  if (state.totals()) request.input.totals = store_.PathOf(*state.totals());
+  const HeadSolveProgress progress = solver_.Poll(request);
+  unsolvable_ = progress.failed;
+  if (!progress.solved) return false;
+  store_.AdoptFile(request.TotalsOut(), progress.solved->totals);
+  store_.AdoptFile(request.HeadOut(), progress.solved->head);
+  ledger_.Append(HeadSolvedEntry{.task = state.task(),
+                                 .sums = state.sums()->sums,
+                                 .totals = progress.solved->totals,
+                                 .head = progress.solved->head});
+  return true;
 }
 
 }  // namespace hemafed::coordinator

@@ -12,7 +12,9 @@
 //   round open      every participant answered                     round_closed (weighted integers, design 11.10-11)
 //                   the same, and the task has judges              candidate
 //                   the same, but the round cannot close           paused
+//   summing         the active site's sums were refused            paused
 //   judging         every judge has spoken                         round_closed, or candidate with the step halved
+//   solving         the sums are there, and solved (head_solver.h)      head_solved
 //   evaluating      exemplars are chosen, every site has scored    task_closed
 //
 // Errors: those of the ledger, the object store and Aggregate. Thread-safety: one thread.
@@ -22,6 +24,7 @@
 #include <string>
 
 #include "codec/aggregate.h"
+#include "coordinator/head_solver.h"
 #include "coordinator/ledger.h"
 #include "protocol/objects/object_store.h"
 
@@ -30,7 +33,7 @@ namespace hemafed::coordinator {
 class Sequencer {
  public:
   // All borrowed. `scratch` is a folder on the store's disk for models being computed.
-  Sequencer(FileSystem& files, Ledger& ledger, ObjectStore& store, Path scratch);
+  Sequencer(FileSystem& files, Ledger& ledger, ObjectStore& store, HeadSolver& solver, Path scratch);
 
   // Does one due step; false if nothing is due.
   bool Step();
@@ -45,11 +48,15 @@ class Sequencer {
   [[nodiscard]] AggregateResult MergeRound(std::uint32_t halvings);
   void OfferCandidate(std::uint32_t halvings);
   void CloseRound();
+  // Starts solving, or takes what was solved; false while it is at work or failed.
+  bool SolveTheHead();
 
   FileSystem& files_;
   Ledger& ledger_;
   ObjectStore& store_;
+  HeadSolver& solver_;
   Path scratch_;
+  std::optional<std::string> unsolvable_;  // Why the open task's head cannot be solved; found again after a restart.
 };
 
 }  // namespace hemafed::coordinator

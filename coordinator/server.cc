@@ -7,6 +7,7 @@
 
 #include "common/error.h"
 #include "coordinator/service.h"
+#include "coordinator/solver_process.h"
 #include "protocol/wire/allowlist.h"
 #include "protocol/wire/authenticator.h"
 #include "protocol/wire/server_endpoint.h"
@@ -91,7 +92,7 @@ std::string StatusText(const Service& service, const wire::ServerEndpoint& work,
 
 void RunServer(FileSystem& files, const Clock& clock, const Consortium& consortium, bool until_finished,
                const ServerHooks& hooks) {
-  Service service(files, clock, consortium);
+  Service service(files, clock, consortium, std::make_unique<ProcessHeadSolver>(files));
   wire::WireContext context;
   wire::Allowlist allowlist;
   AdmittedLabs admitted(allowlist);

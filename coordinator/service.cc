@@ -36,14 +36,16 @@ Ledger OpenLedger(FileSystem& files, const Clock& clock, const Consortium& conso
 
 }  // namespace
 
-Service::Service(FileSystem& files, const Clock& clock, const Consortium& consortium)
+Service::Service(FileSystem& files, const Clock& clock, const Consortium& consortium,
+                 std::unique_ptr<HeadSolver> solver)
     : files_(files),
       clock_(clock),
       consortium_(consortium),
       store_(files, consortium.folder.root),
       uploads_(files, consortium.folder.Uploads()),
       ledger_(OpenLedger(files, clock, consortium, store_)),
-      sequencer_(files, ledger_, store_, consortium.folder.Scratch()),
+      solver_(solver ? std::move(solver) : std::make_unique<InlineHeadSolver>(files)),
+      sequencer_(files, ledger_, store_, *solver_, consortium.folder.Scratch()),
       intake_(files, ledger_, store_, uploads_, consortium.folder.Scratch()),
       transfer_(store_, uploads_, clock, [this](const wire::TransferRequest& request) { return Authorise(request); }) {
   for (const auto& [site, lab] : state().roster()) views_[site];
@@ -178,6 +180,10 @@ void Service::Advance(std::vector<wire::Outgoing>& out) {
       Tell("round " + std::to_string(round + 1) + " of task " + std::to_string(task + 1) + " closed: model " +
            state().model().Hex().substr(0, 12));
     }
+    if (before == Phase::kSolving) {
+      Tell("head of task " + std::to_string(task + 1) + " solved from the sums of " + std::to_string(task + 1) +
+           (task == 0 ? " task: " : " tasks: ") + state().model().Hex().substr(0, 12));
+    }
     if (before == Phase::kEvaluating) {
       std::string line = "task " + std::to_string(task + 1) + " closed:";
       for (const Column& column : state().plan().Columns()) {
@@ -223,7 +229,7 @@ std::optional<wire::Refusal> Service::Authorise(const wire::TransferRequest& req
   if (!state().roster().contains(request.user) || !state().has_plan()) return refuse("there is no plan for this site");
   if (request.kind == wire::TransferRequest::Kind::kGet) {
     const bool current = request.digest == state().plan_digest() || request.digest == state().model() ||
-                         request.digest == state().teacher() ||
+                         request.digest == state().teacher() || request.digest == state().Trunk() ||
                          (state().candidate() && request.digest == state().candidate()->model);
     if (current) return std::nullopt;
     return refuse("only the plan, the current model and its teacher can be fetched now");

@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -46,7 +47,9 @@ struct SiteView {
 class Service {
  public:
   // Opens the log and rebuilds the state from it; an empty log gets its first entry. All borrowed.
-  Service(FileSystem& files, const Clock& clock, const Consortium& consortium);
+  // `solver`: of analytic heads; null for one that solves inside the call.
+  Service(FileSystem& files, const Clock& clock, const Consortium& consortium,
+          std::unique_ptr<HeadSolver> solver = nullptr);
 
   [[nodiscard]] std::vector<wire::Outgoing> Handle(const std::string& site, const wire::Message& message);
   // The site's connection ended.
@@ -81,6 +84,7 @@ class Service {
   ObjectStore store_;    // What sites may get: models and plans; and raw updates, for replay.
   ObjectStore uploads_;  // What sites put: update files, until they are logged.
   Ledger ledger_;
+  std::unique_ptr<HeadSolver> solver_;
   Sequencer sequencer_;
   Intake intake_;
   wire::TransferServer transfer_;

@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <vector>
 
 #include "codec/evaluation.h"
 #include "codec/score_histograms.h"
@@ -26,6 +27,17 @@ namespace hemafed::learning {
 // empty; it is told the number of pictures done after each batch. `scores`, where given, is of as many classes and
 // counts each picture's.
 [[nodiscard]] ConfusionMatrix Evaluate(const Classifier& model, BatchSource& source, std::uint32_t classes,
+                                       std::uint32_t batch, const std::function<void(std::uint64_t)>& on_pictures = {},
+                                       ScoreTally* scores = nullptr);
+
+// The same for a classifier of another kind, which says for each picture of a batch its class and, where scores are
+// counted, a score from 0 to 1 for each class that it knows.
+struct BatchScores {
+  std::vector<std::uint32_t> answers;
+  std::vector<double> scores;  // [N, classes known], or empty.
+};
+using ScoreBatch = std::function<BatchScores(const at::Tensor& images)>;
+[[nodiscard]] ConfusionMatrix Evaluate(const ScoreBatch& score, BatchSource& source, std::uint32_t classes,
                                        std::uint32_t batch, const std::function<void(std::uint64_t)>& on_pictures = {},
                                        ScoreTally* scores = nullptr);
 

@@ -53,11 +53,14 @@ std::optional<Job> JobFor(const FederationState& state, const std::string& site)
     job.teacher = state.teacher();
     return job;
   }
+  if (state.phase() == Phase::kSumming && is_awaited) return BaseJob(state, site, JobKind::kSum);
   if (state.phase() != Phase::kEvaluating) return std::nullopt;
   // Selecting comes before scoring, so that the slower step starts first.
   if (takes_part && !rehearsing && state.exemplars_pending()) return BaseJob(state, site, JobKind::kSelect);
-  if (is_awaited && !state.evaluations().contains(site)) return BaseJob(state, site, JobKind::kEvaluate);
-  return std::nullopt;
+  if (!is_awaited || state.evaluations().contains(site)) return std::nullopt;
+  Job job = BaseJob(state, site, JobKind::kEvaluate);
+  job.trunk = state.Trunk();
+  return job;
 }
 
 std::string Note(const FederationState& state) {
@@ -71,9 +74,11 @@ std::string Note(const FederationState& state) {
   const std::size_t tasks = state.plan().tasks.size();
   if (state.task() >= tasks) return "plan " + state.plan().name + " is finished";
   const TaskPlan& task = state.plan().tasks[state.task()];
-  return "task " + std::to_string(state.task() + 1) + "/" + std::to_string(tasks) + " (" + task.site + "), round " +
-         std::to_string(std::min(state.round() + 1, task.rounds)) + "/" + std::to_string(task.rounds) + ": " +
-         std::string(PhaseName(state.phase())) + (state.paused() ? ", paused" : "");
+  std::string note = "task " + std::to_string(state.task() + 1) + "/" + std::to_string(tasks) + " (" + task.site + ")";
+  if (!state.plan().SolvesHead()) {
+    note += ", round " + std::to_string(std::min(state.round() + 1, task.rounds)) + "/" + std::to_string(task.rounds);
+  }
+  return note + ": " + std::string(PhaseName(state.phase())) + (state.paused() ? ", paused" : "");
 }
 
 }  // namespace
@@ -89,6 +94,7 @@ Assignment AssignmentFor(const FederationState& state, const std::string& site) 
   if (state.phase() == Phase::kClosed) {
     assignment.action = Action::kFinished;
     assignment.model = state.model();
+    assignment.trunk = state.Trunk();
     return assignment;
   }
   const std::vector<std::string> awaited = state.Awaited();
@@ -106,9 +112,11 @@ std::vector<Digest> Assignment::Objects() const {
   std::vector<Digest> objects;
   if (plan) objects.push_back(*plan);
   if (model) objects.push_back(*model);
+  if (trunk) objects.push_back(*trunk);
   if (job) {
     objects.push_back(job->model);
     if (job->teacher) objects.push_back(*job->teacher);
+    if (job->trunk) objects.push_back(*job->trunk);
   }
   return objects;
 }
@@ -124,6 +132,7 @@ std::string Assignment::ToText() const {
               {"round", round},
               {"job", job ? json(job->ToText()) : json(nullptr)},
               {"model", optional_hex(model)},
+              {"trunk", optional_hex(trunk)},
               {"note", note}}
       .dump();
 }
@@ -147,6 +156,7 @@ Assignment Assignment::FromText(std::string_view text) {
   assignment.round = static_cast<std::uint32_t>(fields.Unsigned("round", kMaxRounds));
   if (!fields.Raw("job").is_null()) assignment.job = Job::FromText(fields.Text("job", kMaxJobBytes), "assignment: job");
   assignment.model = fields.OptionalDigest("model");
+  assignment.trunk = fields.OptionalDigest("trunk");
   assignment.note = fields.Text("note", kMaxNoteBytes);
   fields.RequireAllRead();
 

@@ -32,9 +32,10 @@ struct Assignment {
   std::uint32_t task = 0, round = 0;
   std::optional<Job> job;
   std::optional<Digest> model;  // To acknowledge, or the final one.
+  std::optional<Digest> trunk;  // That the final model, then an analytic head, stands on.
   std::string note;             // For people: what the consortium is doing.
 
-  // Objects that the site must hold for it: plan, model, teacher.
+  // Objects that the site must hold for it: plan, model, teacher, trunk.
   [[nodiscard]] std::vector<Digest> Objects() const;
   [[nodiscard]] std::string ToText() const;
   [[nodiscard]] static Assignment FromText(std::string_view text);

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "codec/evaluation.h"
+#include "codec/feature_sums.h"
 #include "codec/job_folder.h"
 #include "codec/reports.h"
 #include "codec/score_histograms.h"
@@ -24,6 +25,10 @@ std::optional<Enclosure> EnclosureOf(const SiteStatement& statement) {
       const ScoresFile scores = ScoresFile::FromJson(body.Object("scores"));
       return Enclosure{.name = kScoresFileName, .file = scores.file, .bytes = scores.file_bytes};
     }
+    case StatementKind::kSums: {
+      const auto report = SumsReport::FromJson(body);
+      return Enclosure{.name = kSumsFileName, .file = report.file, .bytes = report.file_bytes};
+    }
     case StatementKind::kCommitment:
     case StatementKind::kAcknowledgement:
     case StatementKind::kExemplars:
@@ -35,6 +40,9 @@ std::optional<Enclosure> EnclosureOf(const SiteStatement& statement) {
 std::uint64_t MaxEnclosureBytes(StatementKind kind, const Plan& plan, const UpdateLayout& base) {
   if (kind == StatementKind::kUpdate) return MaxUpdateFileBytes(base, plan.aggregation.encoding);
   if (kind == StatementKind::kEvaluation) return MaxScoreHistogramsFileBytes(plan.classes.size());
+  if (kind == StatementKind::kSums && plan.SolvesHead()) {
+    return MaxFeatureSumsFileBytes(plan.strategy.features, static_cast<std::uint32_t>(plan.classes.size()));
+  }
   return 0;
 }
 
@@ -45,6 +53,7 @@ std::optional<StatementKind> EnclosureDue(const FederationState& state, const st
   if (state.phase() == Phase::kEvaluating && is_awaited && !state.evaluations().contains(site)) {
     return StatementKind::kEvaluation;
   }
+  if (state.phase() == Phase::kSumming && is_awaited) return StatementKind::kSums;
   return std::nullopt;
 }
 

@@ -19,8 +19,8 @@ namespace {
 constexpr std::uint64_t kMillion = 1'000'000;
 constexpr std::size_t kKeyBytes = 32;
 constexpr std::size_t kMaxReasonBytes = 1000;  // A refusal is one or two sentences.
-constexpr std::array<std::string_view, 6> kStatementNames{"commitment", "update",     "acknowledgement",
-                                                          "exemplars",  "evaluation", "judgement"};
+constexpr std::array<std::string_view, 7> kStatementNames{
+    "commitment", "update", "acknowledgement", "exemplars", "evaluation", "judgement", "sums"};
 
 constexpr std::array<std::string_view, 2> kDecisionNames{"leave_out", "try_again"};
 
@@ -244,6 +244,19 @@ void Read(JsonFields& fields, RoundClosedEntry& entry) {
   entry.model = fields.Sha256Digest("model");
 }
 
+void Fill(json& out, const HeadSolvedEntry& entry) {
+  out["task"] = entry.task;
+  out["sums"] = entry.sums.Hex();
+  out["totals"] = entry.totals.Hex();
+  out["head"] = entry.head.Hex();
+}
+void Read(JsonFields& fields, HeadSolvedEntry& entry) {
+  entry.task = TaskNumber(fields);
+  entry.sums = fields.Sha256Digest("sums");
+  entry.totals = fields.Sha256Digest("totals");
+  entry.head = fields.Sha256Digest("head");
+}
+
 void Fill(json& out, const TaskClosedEntry& entry) {
   out["task"] = entry.task;
   out["model"] = entry.model.Hex();
@@ -277,8 +290,8 @@ void Read(JsonFields& fields, PlanClosedEntry& entry) {
 
 // In the order of EntryBody's alternatives.
 constexpr std::array<std::string_view, std::variant_size_v<EntryBody>> kTypeNames{
-    "consortium", "roster", "plan",     "task_opened", "round_opened", "statement",   "refused",
-    "absent",     "paused", "decision", "candidate",   "round_closed", "task_closed", "plan_closed"};
+    "consortium", "roster",   "plan",      "task_opened",  "round_opened", "statement",   "refused",    "absent",
+    "paused",     "decision", "candidate", "round_closed", "head_solved",  "task_closed", "plan_closed"};
 
 template <std::size_t Index = 0>
 EntryBody ReadBody(std::size_t wanted, JsonFields& fields) {

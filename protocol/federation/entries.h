@@ -75,6 +75,7 @@ enum class StatementKind : std::uint16_t {
   kExemplars = 4,
   kEvaluation = 5,
   kJudgement = 6,
+  kSums = 7,
 };
 [[nodiscard]] std::string_view StatementKindName(StatementKind kind) noexcept;
 
@@ -151,6 +152,15 @@ struct RoundClosedEntry {
   Digest model;                                                // Of the next round's base.
 };
 
+// The analytic head after a task (codec/ridge_head.h). What could not be solved, or left a residual that rounding does
+// not explain, is never logged.
+struct HeadSolvedEntry {
+  std::uint32_t task = 0;
+  Digest sums;    // Of the task, as its site signed them.
+  Digest totals;  // Of all tasks so far, added.
+  Digest head;    // The solved head (codec/analytic_head.h), of which the trunk is the plan's initial weights.
+};
+
 struct TaskClosedEntry {
   std::uint32_t task = 0;
   Digest model;
@@ -168,7 +178,7 @@ struct PlanClosedEntry {
 
 using EntryBody = std::variant<ConsortiumEntry, RosterEntry, PlanEntry, TaskOpenedEntry, RoundOpenedEntry,
                                StatementEntry, RefusedEntry, AbsentEntry, PausedEntry, DecisionEntry, CandidateEntry,
-                               RoundClosedEntry, TaskClosedEntry, PlanClosedEntry>;
+                               RoundClosedEntry, HeadSolvedEntry, TaskClosedEntry, PlanClosedEntry>;
 
 struct Entry {
   std::int64_t at_ms = 0;  // The coordinator's wall clock; nothing is decided by it.

@@ -25,6 +25,7 @@ std::vector<std::string> FederationState::Awaited() const {
       case Phase::kCommitting: return commitments_.contains(site);
       case Phase::kRoundOpen: return RoundAnswered(site);
       case Phase::kJudging: return judgements_.contains(site);
+      case Phase::kSumming: return refused_.contains(site);
       case Phase::kAcknowledging: return acknowledged_.contains(site);
       case Phase::kEvaluating:
         if (site == participants_.front() && exemplars_pending()) return false;
@@ -32,6 +33,7 @@ std::vector<std::string> FederationState::Awaited() const {
       case Phase::kNoPlan:
       case Phase::kBetweenTasks:
       case Phase::kBetweenRounds:
+      case Phase::kSolving:
       case Phase::kClosed: break;
     }
     return true;
@@ -50,7 +52,7 @@ std::vector<std::string> FederationState::Awaited() const {
 void FederationState::MoveOn() {
   if (!Awaited().empty()) return;
   if (phase_ == Phase::kCommitting) {
-    phase_ = Phase::kBetweenRounds;
+    phase_ = plan().SolvesHead() ? Phase::kSumming : Phase::kBetweenRounds;
   } else if (phase_ == Phase::kAcknowledging) {
     ++round_;
     phase_ = round_ < task_plan().rounds ? Phase::kBetweenRounds : Phase::kEvaluating;
@@ -92,7 +94,8 @@ void FederationState::Advance(const AbsentEntry& entry) {
 
 std::vector<std::string> FederationState::Blocking() const {
   std::vector<std::string> sites = Awaited();
-  if (!sites.empty() || phase_ != Phase::kRoundOpen || !WhyRoundCannotClose()) return sites;
+  const bool answers = phase_ == Phase::kRoundOpen || phase_ == Phase::kSumming;
+  if (!sites.empty() || !answers || !WhyRoundCannotClose()) return sites;
   std::copy_if(participants_.begin(), participants_.end(), std::back_inserter(sites),
                [&](const std::string& site) { return refused_.contains(site) || absent_.contains(site); });
   return sites;

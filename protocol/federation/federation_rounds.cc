@@ -19,9 +19,10 @@ std::optional<std::string> FederationState::TakenBefore(const Digest& values) co
 }
 
 void FederationState::Check(const RefusedEntry& entry) const {
-  RequirePhase(Phase::kRoundOpen, "a refusal");
+  if (phase_ != Phase::kSumming) RequirePhase(Phase::kRoundOpen, "a refusal");
   const bool takes_part = std::find(participants_.begin(), participants_.end(), entry.site) != participants_.end();
-  if (entry.task != task_ || entry.round != round_ || !takes_part || RoundAnswered(entry.site)) {
+  if (entry.task != task_ || entry.round != round_ || !takes_part || refused_.contains(entry.site) ||
+      (phase_ == Phase::kRoundOpen && updates_.contains(entry.site))) {
     OutOfPlace("the refusal of " + entry.site + " does not belong to the open round");
   }
 }
@@ -102,6 +103,11 @@ void FederationState::Check(const RoundClosedEntry& entry) const {
 }
 
 std::optional<std::string> FederationState::WhyRoundCannotClose() const {
+  if (phase_ == Phase::kSumming) {
+    return refused_.contains(participants_.front())
+               ? std::optional("the sums of the active site " + participants_.front() + " were refused")
+               : std::nullopt;
+  }
   // Without it the round would only rehearse what is known.
   if (refused_.contains(participants_.front())) {
     return "the update of the active site " + participants_.front() + " was refused";

@@ -19,6 +19,8 @@ std::string_view PhaseName(Phase phase) noexcept {
     case Phase::kRoundOpen: return "training";
     case Phase::kJudging: return "judging the merged model";
     case Phase::kAcknowledging: return "distributing the model";
+    case Phase::kSumming: return "summing features";
+    case Phase::kSolving: return "solving the head";
     case Phase::kEvaluating: return "evaluating";
     case Phase::kClosed: return "finished";
   }
@@ -147,12 +149,14 @@ void FederationState::Check(const TaskOpenedEntry& entry) const {
     Refuse("the participants" + InTask(task_) + " are not the plan's");
   const std::optional<Digest> teacher = task_ == 0 ? std::nullopt : std::optional(model_);
   if (entry.teacher != teacher) Refuse("the teacher" + InTask(task_) + " is not the model after the task before");
-  if (!HeadGrows() && entry.base != model_) {
-    Refuse("the base" + InTask(task_) + " is not the model after the task before");
+  if (!HeadGrows() && entry.base != NextBase()) {
+    Refuse("the base" + InTask(task_) + " is not the " +
+           (plan().SolvesHead() ? "plan's initial weights" : "model after the task before"));
   }
 }
 
 bool FederationState::HeadGrows() const {
+  if (plan().SolvesHead()) return false;
   return task_ == 0 || plan().KnownClasses(task_) > plan().KnownClasses(task_ - 1);
 }
 
@@ -175,6 +179,8 @@ void FederationState::Advance(const TaskOpenedEntry& entry) {
   unscored_.clear();
   candidate_.reset();
   retained_.clear();
+  refused_.clear();
+  sums_.reset();
   last_step_.reset();  // Another task, and maybe another layout.
   exemplars_reported_ = false;
   phase_ = Phase::kCommitting;

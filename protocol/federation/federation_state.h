@@ -12,6 +12,8 @@
 //     (with a retention gate: before round_closed, candidates, each with the judgements of all earlier hospitals),
 //     (where it stands still: paused, then the operator's decision)
 //     then exemplars of the active site (where exemplars are kept) and evaluations of all sites, task_closed.
+// Where the head is solved instead of trained (strategy analytic), between commitments and evaluations:
+//     sums or a refusal of the active site, head_solved
 // Roster changes may stand anywhere. After the last task: plan_closed.
 //
 // Errors: Error(kInvalidInput): malformed or not signed by whom it says; Error(kConflict): not allowed in this state;
@@ -42,6 +44,8 @@ enum class Phase : std::uint8_t {
   kRoundOpen,      // Participants train and send updates.
   kJudging,        // Earlier hospitals score the round's candidate.
   kAcknowledging,  // Participants confirm the merged model.
+  kSumming,        // The active site sums its features (strategy analytic).
+  kSolving,        // The head follows from the sums.
   kEvaluating,     // Exemplars are chosen, every site scores the model.
   kClosed,         // The plan is done.
 };
@@ -84,7 +88,8 @@ class FederationState {
   [[nodiscard]] bool HeadGrows() const;
   // The teacher that updates of the open task are made with: none where nothing is distilled.
   [[nodiscard]] std::optional<Digest> TrainingTeacher() const;
-  // The model that training goes on from: the plan's initial weights, a grown base, or the last merged model.
+  // The model that training goes on from: the plan's initial weights, a grown base, or the last merged model. Of a
+  // solved head: the trunk while a task's features are summed, then the head.
   [[nodiscard]] const Digest& model() const { return model_; }
   [[nodiscard]] const std::optional<Digest>& teacher() const { return teacher_; }
   [[nodiscard]] const std::vector<std::string>& participants() const { return participants_; }
@@ -131,6 +136,14 @@ class FederationState {
   // The candidate was judged and lost too much, and its step may be halved once more.
   [[nodiscard]] bool MayHalve() const { return candidate_->halvings < plan().retention.halvings; }
 
+  // Where the head is solved: what the open task's site summed, and the sums of all solved tasks.
+  [[nodiscard]] const std::optional<SumsReport>& sums() const { return sums_; }
+  [[nodiscard]] const std::optional<Digest>& totals() const { return totals_; }
+  // The model file that stays as it is while heads are solved; nothing with other strategies.
+  [[nodiscard]] std::optional<Digest> Trunk() const;
+  // What the next task starts from if no head is grown for it.
+  [[nodiscard]] const Digest& NextBase() const { return plan().SolvesHead() ? plan().model.weights : model_; }
+
   // Why the open round cannot close though every participant answered: its rule cannot run with what was accepted.
   [[nodiscard]] std::optional<std::string> WhyRoundCannotClose() const;
 
@@ -153,6 +166,7 @@ class FederationState {
   void Check(const DecisionEntry& entry) const;
   void Check(const CandidateEntry& entry) const;
   void Check(const RoundClosedEntry& entry) const;
+  void Check(const HeadSolvedEntry& entry) const;
   void Check(const TaskClosedEntry& entry) const;
   void Check(const PlanClosedEntry& entry) const;
 
@@ -168,6 +182,7 @@ class FederationState {
   void Advance(const DecisionEntry& entry);
   void Advance(const CandidateEntry& entry);
   void Advance(const RoundClosedEntry& entry);
+  void Advance(const HeadSolvedEntry& entry);
   void Advance(const TaskClosedEntry& entry);
   void Advance(const PlanClosedEntry& entry);
 
@@ -183,6 +198,7 @@ class FederationState {
   void CheckCommitment(const std::string& site, const CommitmentReport& report, const std::string& what) const;
   void CheckUpdate(const std::string& site, const UpdateReport& report) const;
   void CheckJudgement(const std::string& site, const JudgementReport& report, const std::string& what) const;
+  void CheckSums(const std::string& site, const SumsReport& report, const std::string& what) const;
   void RequirePhase(Phase phase, std::string_view what) const;
   void RequireAllAnswered() const;
   // Goes on when nobody is waited for any more.
@@ -211,7 +227,8 @@ class FederationState {
     std::string site;
     std::uint32_t task = 0, round = 0;
   };
-  std::map<Digest, Place> taken_;  // Updates of the whole plan by their integers: 10,000 rounds take some megabytes.
+  std::map<Digest, Place>
+      taken_;  // Updates or sums of the whole plan by their integers: 10,000 rounds take some megabytes.
   std::set<std::string> refused_;
   std::set<std::string> absent_;    // In the open task.
   std::set<std::string> left_out_;  // By the operator, in the open task.
@@ -225,6 +242,8 @@ class FederationState {
   std::map<std::string, JudgementReport> retained_;  // What was said of the round's base; none in a task's first round.
   std::map<std::string, std::uint64_t> exemplars_;   // Kept in all, by site.
   bool exemplars_reported_ = false;
+  std::optional<SumsReport> sums_;
+  std::optional<Digest> totals_;
   std::map<std::string, EvaluationReport> evaluations_;
   AccuracyMatrix matrix_;
 };

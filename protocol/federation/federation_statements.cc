@@ -56,6 +56,11 @@ void FederationState::Check(const StatementEntry& entry) const {
       RequirePhase(Phase::kJudging, "a judgement");
       CheckJudgement(site, JudgementReport::FromJson(body), what);
       break;
+    case StatementKind::kSums:
+      RequirePhase(Phase::kSumming, "feature sums");
+      require_participant();
+      CheckSums(site, SumsReport::FromJson(body), what);
+      break;
     case StatementKind::kAcknowledgement:
       RequirePhase(Phase::kAcknowledging, "an acknowledgement");
       require_participant();
@@ -149,6 +154,11 @@ void FederationState::Advance(const StatementEntry& entry) {
       carries_residual_.insert(site);
       break;
     case StatementKind::kJudgement: judgements_[site] = JudgementReport::FromJson(body); break;
+    case StatementKind::kSums:
+      sums_ = SumsReport::FromJson(body);
+      taken_.try_emplace(sums_->sums, Place{site, task_, round_});
+      phase_ = Phase::kSolving;
+      break;
     case StatementKind::kAcknowledgement:
       acknowledged_.insert(site);
       MoveOn();

@@ -18,6 +18,7 @@ StatementContext ContextOf(StatementKind kind) {
     case StatementKind::kExemplars: return StatementContext::kExemplars;
     case StatementKind::kEvaluation: return StatementContext::kEvaluation;
     case StatementKind::kJudgement: return StatementContext::kJudgement;
+    case StatementKind::kSums: return StatementContext::kSums;
   }
   throw Error(ErrorCode::kInternal, "statement kind out of range");
 }

@@ -37,6 +37,7 @@ std::string_view StatementContextName(StatementContext context) noexcept {
     case StatementContext::kEvaluation: return "evaluation";
     case StatementContext::kJudgement: return "judgement";
     case StatementContext::kDecision: return "decision";
+    case StatementContext::kSums: return "sums";
   }
   return "unknown";
 }

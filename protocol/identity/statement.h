@@ -41,6 +41,7 @@ enum class StatementContext : std::uint8_t {
   kEvaluation,       // A lab's evaluation report.
   kJudgement,        // How a lab's pictures take a round's candidate.
   kDecision,         // The operator's word on a paused task.
+  kSums,             // Sums of random features, for the analytic head.
 };
 
 // Stable lower-case name with hyphens ("lab-entry"), as in the signed bytes.

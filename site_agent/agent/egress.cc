@@ -8,6 +8,7 @@
 #include "common/error.h"
 #include "common/json_fields.h"
 #include "protocol/federation/enclosure.h"
+#include "protocol/federation/head_solve.h"
 
 namespace hemafed::agent {
 
@@ -56,6 +57,11 @@ json EgressContract::Permit(const Job& job, const json& body) const {
       }
       return report.ToJson();
     }
+    case JobKind::kSum: {
+      const auto report = SumsReport::FromJson({body, where});
+      require_withheld(report.classes);
+      return report.ToJson();
+    }
     case JobKind::kEvaluate: {
       const auto report = EvaluationReport::FromJson(body, plan_.classes.size(), plan_.PoolsOf(job.site));
       if (!report.Withholds(plan_.min_pictures)) Refuse(where + " shows a class of fewer than min_pictures");
@@ -85,6 +91,11 @@ void EgressContract::PermitEnclosure(const SiteStatement& statement, const Updat
 
 void EgressContract::PermitContent(const SiteStatement& statement, const std::string& site,
                                    const ReadableFile& file) const {
+  if (statement.kind == StatementKind::kSums) {
+    const FeatureSums sums =
+        ReadFeatureSums(file, plan_.strategy.features, static_cast<std::uint32_t>(plan_.classes.size()));
+    if (const auto why = WhySumsDoNotFit(sums, SumsReport::FromJson({statement.body, "sums"}), plan_)) Refuse(*why);
+  }
   if (statement.kind != StatementKind::kEvaluation) return;
   const auto report = EvaluationReport::FromJson(statement.body, plan_.classes.size(), plan_.PoolsOf(site));
   const ScoreHistograms histograms = ReadScoreHistograms(file, plan_.classes.size());

@@ -34,7 +34,8 @@ class EgressContract {
   // a size what they can take.
   void PermitEnclosure(const SiteStatement& statement, const UpdateLayout& base_layout) const;
   // The file itself, as copied out of the trainer's folder, where more than its size can be judged: score histograms
-  // show no class of fewer than min_pictures, none but the plan's, and what the report beside them counts.
+  // show no class of fewer than min_pictures, none but the plan's, and what the report beside them counts; feature sums
+  // are of the plan's shape, hold the pictures that their report says, and of no class fewer than min_pictures.
   void PermitContent(const SiteStatement& statement, const std::string& site, const ReadableFile& file) const;
 
  private:

@@ -37,6 +37,7 @@ StatementKind KindOf(JobKind kind) {
     case JobKind::kSelect: return StatementKind::kExemplars;
     case JobKind::kEvaluate: return StatementKind::kEvaluation;
     case JobKind::kJudge: return StatementKind::kJudgement;
+    case JobKind::kSum: return StatementKind::kSums;
   }
   throw Error(ErrorCode::kInternal, "job kind out of range");
 }
@@ -143,6 +144,8 @@ Path Session::TargetOf(const Digest& object) const {
 Session::Messages Session::Advance() {
   if (stage_ == Stage::kFetching) return Fetch();
   if (stage_ == Stage::kTraining) return TakeResult();
+  // The coordinator's disk failed while the file came; it is back.
+  if (stage_ == Stage::kPutting && transfer_.idle()) return TakeResult();
   return {};
 }
 
@@ -179,8 +182,13 @@ Session::Messages Session::Fetch() {
       return Submit();
     case Action::kFinished:
       if (!finished_) {
-        const Path model = jobs_.Object(*assignment_->model);
-        WriteFileAtomically(files_, folder_.FinalModel(), ReadFile(files_, model, kMaxObjectBytes));
+        // A solved head does not say what gives its features: the lab gets both files.
+        const auto& trunk = assignment_->trunk;
+        const auto keep = [&](const Digest& object, const Path& path) {
+          WriteFileAtomically(files_, path, ReadFile(files_, jobs_.Object(object), kMaxObjectBytes));
+        };
+        keep(trunk.value_or(*assignment_->model), folder_.FinalModel());
+        if (trunk) keep(*assignment_->model, folder_.FinalHead());
         Tell("the plan is finished; the consortium's model is " + folder_.FinalModel().string());
       }
       finished_ = true;

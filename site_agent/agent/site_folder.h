@@ -35,6 +35,7 @@ struct SiteFolder {
   [[nodiscard]] Path EgressFile() const { return Agent() / "egress.jsonl"; }
   [[nodiscard]] Path OutgoingFile() const { return Agent() / "outgoing"; }
   [[nodiscard]] Path FinalModel() const { return Agent() / "model.safetensors"; }
+  [[nodiscard]] Path FinalHead() const { return Agent() / "head.hfr"; }  // Of strategy analytic.
   [[nodiscard]] Path Jobs() const { return root / "jobs"; }
   [[nodiscard]] Path Trainer() const { return root / "trainer"; }
 };

@@ -10,6 +10,18 @@ learning::Classifier JobContext::LoadModel(const Digest& digest) const {
   return learning::LoadModel(files, object(digest));
 }
 
+AnalyticHead JobContext::LoadHead() const {
+  const Path path = object(job.model);
+  const auto classes = static_cast<std::uint32_t>(plan.classes.size());
+  const std::uint64_t bytes = AnalyticHeadBytes(plan.strategy.features, classes);
+  AnalyticHead head =
+      AnalyticHead::FromBytes(AsBytes(ReadFile(files, path, bytes)), plan.strategy.features, classes, path.string());
+  if (head.trunk != plan.model.weights || job.trunk != head.trunk || head.seed != plan.seed) {
+    throw Error(ErrorCode::kInvalidInput, path.string() + " is a head of another trunk or seed than the plan's");
+  }
+  return head;
+}
+
 void JobContext::RequireGoingOn() const {
   if (stop()) throw Error(ErrorCode::kInterrupted, "stopped in " + job.Name() + "; it is run again on the next start");
 }

@@ -12,6 +12,7 @@
 #include <memory>
 #include <string>
 
+#include "codec/analytic_head.h"
 #include "codec/job_folder.h"
 #include "codec/plan.h"
 #include "codec/site_settings.h"
@@ -52,6 +53,8 @@ struct JobContext {
 
   [[nodiscard]] const TaskPlan& task() const { return plan.tasks[job.task]; }
   [[nodiscard]] learning::Classifier LoadModel(const Digest& digest) const;
+  // The job's model, where it is a solved head: for the plan's features, and for the trunk that the job names.
+  [[nodiscard]] AnalyticHead LoadHead() const;
   // Throws Error(kInterrupted) once somebody wants the trainer to stop.
   void RequireGoingOn() const;
   // What this site kept of its earlier tasks, cut to the room that lists have in the job's task.

@@ -23,6 +23,7 @@ nlohmann::json BodyOf(const JobContext& context) {
     case JobKind::kSelect: return RunSelectionJob(context);
     case JobKind::kEvaluate: return RunEvaluationJob(context);
     case JobKind::kJudge: return RunJudgementJob(context);
+    case JobKind::kSum: return RunSumJob(context);
   }
   throw Error(ErrorCode::kInternal, "job kind out of range");
 }

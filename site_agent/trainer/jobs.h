@@ -9,6 +9,7 @@
 //             q = round_half_even((theta_local - theta_base + residual) 2^22) into update.hfu (codec/update.h)
 //   select    exemplars by herding and MC-dropout uncertainty into the vault
 //   evaluate  confusion matrix on the test pictures, score histograms into scores.hfh (codec/score_histograms.h)
+//   sum       integer sums of the random features of the task's pictures into sums.hfs (codec/feature_sums.h)
 //   judge     agreement of a round's candidate with the task's teacher on held-out pictures
 //
 // Errors: kInvalidInput, kCorrupt, kNoSpace, kInterrupted and those of learning/. Thread-safety: free functions.
@@ -23,6 +24,7 @@ namespace hemafed::trainer {
 [[nodiscard]] nlohmann::json RunCommitJob(const JobContext& context);
 [[nodiscard]] nlohmann::json RunTrainingJob(const JobContext& context);
 [[nodiscard]] nlohmann::json RunSelectionJob(const JobContext& context);
+[[nodiscard]] nlohmann::json RunSumJob(const JobContext& context);
 [[nodiscard]] nlohmann::json RunEvaluationJob(const JobContext& context);
 [[nodiscard]] nlohmann::json RunJudgementJob(const JobContext& context);
 

@@ -7,6 +7,7 @@
 #include "learning/continual/distillation_probe.h"
 #include "learning/continual/evaluate.h"
 #include "site_agent/trainer/jobs.h"
+#include "site_agent/trainer/rounded_features.h"
 
 namespace hemafed::trainer {
 
@@ -18,13 +19,21 @@ json RunEvaluationJob(const JobContext& context) {
   ClassSet tested;
   for (const ClassSet& pool : pools) tested.insert(tested.end(), pool.begin(), pool.end());
   const auto source = context.pictures().Test(tested);
-  const learning::Classifier model = context.LoadModel(context.job.model);
   context.progress("evaluating", 0, source->Size(), 0);
   const auto classes = static_cast<std::uint32_t>(plan.classes.size());
+  const auto on_pictures = [&](std::uint64_t done) { context.progress("evaluating", done, source->Size(), done); };
   ScoreTally scores(classes);
-  const ConfusionMatrix matrix = learning::Evaluate(
-      model, *source, classes, kInferenceBatch,
-      [&](std::uint64_t done) { context.progress("evaluating", done, source->Size(), done); }, &scores);
+  const auto evaluate = [&] {
+    if (!plan.SolvesHead()) {
+      const learning::Classifier model = context.LoadModel(context.job.model);
+      return learning::Evaluate(model, *source, classes, kInferenceBatch, on_pictures, &scores);
+    }
+    const learning::Classifier trunk = context.LoadModel(plan.model.weights);
+    const AnalyticClassifier model(trunk, context.LoadHead());
+    return learning::Evaluate([&](const at::Tensor& images) { return model.Scored(images); }, *source, classes,
+                              kInferenceBatch, on_pictures, &scores);
+  };
+  const ConfusionMatrix matrix = evaluate();
   EvaluationReport report = EvaluationReport::Of(matrix, plan.min_pictures, pools);
   const ScoreHistograms histograms = ScoreHistograms::Of(scores, report, plan.min_pictures);
   if (!histograms.Empty()) {

@@ -24,7 +24,7 @@ constexpr std::string_view kFederationName = "federation.json";
 // What the log says of models and refusals.
 struct LogContent {
   std::vector<Digest> task_models;
-  std::set<Digest> updates, round_models;  // By content.
+  std::set<Digest> updates, round_models;  // By content; updates: what sites sent, or what was added up from it.
   std::uint64_t refused = 0;
 };
 
@@ -38,6 +38,9 @@ LogContent ReadLog(const RoundLogWriter& log) {
     const auto* statement = std::get_if<StatementEntry>(&entry.body);
     if (statement != nullptr && statement->statement.kind == StatementKind::kUpdate) {
       content.updates.insert(UpdateReport::FromJson({statement->statement.body, "update"}).values);
+    }
+    if (const auto* solved = std::get_if<HeadSolvedEntry>(&entry.body)) {
+      content.updates.insert({solved->sums, solved->totals});
     }
   });
   return content;
@@ -142,8 +145,7 @@ class Run {
     for (std::size_t c = 0; c < plan_.classes.size(); ++c)
       answers.score_classes.push_back(static_cast<std::int64_t>(c));
     for (std::size_t t = 0; t < log.task_models.size(); ++t) {
-      const learning::Classifier model = learning::LoadModel(*place_.files, store.PathOf(log.task_models[t]));
-      std::vector<ModelAnswers> of_model = Answer(model, columns_, [&](const std::string& site) {
+      std::vector<ModelAnswers> of_model = AnswersOfModel(store, log.task_models[t], [&](const std::string& site) {
         Say("scoring " + site + " after task " + std::to_string(t + 1));
       });
       CheckAgainstLog(t, of_model);
@@ -154,6 +156,19 @@ class Run {
         answers.scores_millionths.push_back(std::move(of_column.scores_millionths));
       }
     }
+  }
+
+  std::vector<ModelAnswers> AnswersOfModel(const ObjectStore& store, const Digest& model,
+                                           const std::function<void(const std::string& site)>& on_pictures) const {
+    const auto load = [&](const Digest& digest) { return learning::LoadModel(*place_.files, store.PathOf(digest)); };
+    if (!plan_.SolvesHead()) return Answer(load(model), columns_, on_pictures);
+    const auto classes = static_cast<std::uint32_t>(plan_.classes.size());
+    const std::uint64_t bytes = AnalyticHeadBytes(plan_.strategy.features, classes);
+    const learning::Classifier trunk = load(plan_.model.weights);
+    const std::string text = ReadFile(*place_.files, store.PathOf(model), bytes);
+    return Answer(trainer::AnalyticClassifier(
+                      trunk, AnalyticHead::FromBytes(AsBytes(text), plan_.strategy.features, classes, model.Hex())),
+                  columns_, on_pictures);
   }
 
   // The sites' signed counts and ours are of the same model and the same pictures.

@@ -9,6 +9,7 @@
 #include <map>
 #include <numeric>
 #include <set>
+#include <span>
 
 #include "common/error.h"
 
@@ -52,7 +53,37 @@ TestColumnOfSite MakeColumn(const Plan& plan, const ListedSite& site, const Colu
   return column;
 }
 
-ModelAnswers AnswerAll(const learning::Classifier& model, learning::BatchSource& source,
+// Answers for one batch of pictures.
+using AnswerBatch = std::function<ModelAnswers(const at::Tensor& images)>;
+
+ModelAnswers AnswersOf(const learning::Classifier& model, const at::Tensor& images) {
+  ModelAnswers answers;
+  const at::Tensor logits = model.Forward(images).to(at::kDouble).contiguous();
+  const at::Tensor scores = logits.softmax(1).contiguous();
+  const auto classes = static_cast<std::size_t>(logits.size(1));
+  const double* logit = logits.const_data_ptr<double>();
+  const double* score = scores.const_data_ptr<double>();
+  for (std::int64_t i = 0; i < logits.size(0); ++i, logit += classes, score += classes) {
+    answers.predicted.push_back(std::max_element(logit, logit + classes) - logit);
+    for (std::size_t c = 0; c < classes; ++c) answers.scores_millionths.push_back(std::llround(score[c] * 1e6));
+  }
+  return answers;
+}
+
+ModelAnswers AnswersOf(const trainer::AnalyticClassifier& model, const at::Tensor& images) {
+  ModelAnswers answers;
+  const std::vector<std::int64_t> scores = model.Scores(images);
+  for (std::size_t at = 0; at < scores.size(); at += model.classes()) {
+    const auto of_picture = std::span(scores).subspan(at, model.classes());
+    answers.predicted.push_back(model.Best(of_picture));
+    for (const std::int64_t score : of_picture) {
+      answers.scores_millionths.push_back(std::llround(std::ldexp(static_cast<double>(score), -32) * 1e6));
+    }
+  }
+  return answers;
+}
+
+ModelAnswers AnswerAll(const AnswerBatch& answer, learning::BatchSource& source,
                        const std::function<void()>& on_pictures) {
   ModelAnswers answers;
   const at::NoGradGuard no_gradients;
@@ -60,14 +91,38 @@ ModelAnswers AnswerAll(const learning::Classifier& model, learning::BatchSource&
     on_pictures();
     std::vector<std::uint32_t> indices(std::min(kBatch, source.Size() - first));
     std::iota(indices.begin(), indices.end(), static_cast<std::uint32_t>(first));
-    const at::Tensor logits = model.Forward(source.Get(indices, std::nullopt).images).to(at::kDouble).contiguous();
-    const at::Tensor scores = logits.softmax(1).contiguous();
-    const auto classes = static_cast<std::size_t>(logits.size(1));
-    const double* logit = logits.const_data_ptr<double>();
-    const double* score = scores.const_data_ptr<double>();
-    for (std::size_t i = 0; i < indices.size(); ++i, logit += classes, score += classes) {
-      answers.predicted.push_back(std::max_element(logit, logit + classes) - logit);
-      for (std::size_t c = 0; c < classes; ++c) answers.scores_millionths.push_back(std::llround(score[c] * 1e6));
+    const ModelAnswers batch = answer(source.Get(indices, std::nullopt).images);
+    answers.predicted.insert(answers.predicted.end(), batch.predicted.begin(), batch.predicted.end());
+    answers.scores_millionths.insert(answers.scores_millionths.end(), batch.scores_millionths.begin(),
+                                     batch.scores_millionths.end());
+  }
+  return answers;
+}
+
+std::vector<ModelAnswers> AnswerColumns(const AnswerBatch& answer, std::size_t classes,
+                                        const std::vector<TestColumnOfSite>& columns,
+                                        const std::function<void(const std::string& site)>& on_pictures) {
+  std::vector<ModelAnswers> answers(columns.size());
+  std::set<std::string> done;
+  for (const TestColumnOfSite& first : columns) {
+    if (!done.insert(first.site).second) continue;
+    // Every column in which this picture stands.
+    std::map<std::uint32_t, std::vector<std::size_t>> columns_of;
+    for (std::size_t j = 0; j < columns.size(); ++j) {
+      if (columns[j].site != first.site) continue;
+      for (const std::uint32_t position : columns[j].positions) columns_of[position].push_back(j);
+    }
+    std::vector<std::uint32_t> positions;
+    for (const auto& [position, of_it] : columns_of) positions.push_back(position);
+    const ModelAnswers all =
+        AnswerAll(answer, *first.pictures->domain().Batches(positions), [&] { on_pictures(first.site); });
+    for (std::size_t i = 0; i < positions.size(); ++i) {
+      for (const std::size_t j : columns_of.at(positions[i])) {
+        answers[j].predicted.push_back(all.predicted[i]);
+        const auto scores = all.scores_millionths.begin() + static_cast<std::ptrdiff_t>(i * classes);
+        answers[j].scores_millionths.insert(answers[j].scores_millionths.end(), scores,
+                                            scores + static_cast<std::ptrdiff_t>(classes));
+      }
     }
   }
   return answers;
@@ -98,31 +153,14 @@ std::vector<TestColumnOfSite> ColumnsOf(const Plan& plan, const SiteList& list, 
 
 std::vector<ModelAnswers> Answer(const learning::Classifier& model, const std::vector<TestColumnOfSite>& columns,
                                  const std::function<void(const std::string& site)>& on_pictures) {
-  std::vector<ModelAnswers> answers(columns.size());
-  std::set<std::string> done;
-  for (const TestColumnOfSite& first : columns) {
-    if (!done.insert(first.site).second) continue;
-    // Every column in which this picture stands.
-    std::map<std::uint32_t, std::vector<std::size_t>> columns_of;
-    for (std::size_t j = 0; j < columns.size(); ++j) {
-      if (columns[j].site != first.site) continue;
-      for (const std::uint32_t position : columns[j].positions) columns_of[position].push_back(j);
-    }
-    std::vector<std::uint32_t> positions;
-    for (const auto& [position, of_it] : columns_of) positions.push_back(position);
-    const ModelAnswers all =
-        AnswerAll(model, *first.pictures->domain().Batches(positions), [&] { on_pictures(first.site); });
-    const auto classes = static_cast<std::size_t>(model.classes());
-    for (std::size_t i = 0; i < positions.size(); ++i) {
-      for (const std::size_t j : columns_of.at(positions[i])) {
-        answers[j].predicted.push_back(all.predicted[i]);
-        const auto scores = all.scores_millionths.begin() + static_cast<std::ptrdiff_t>(i * classes);
-        answers[j].scores_millionths.insert(answers[j].scores_millionths.end(), scores,
-                                            scores + static_cast<std::ptrdiff_t>(classes));
-      }
-    }
-  }
-  return answers;
+  return AnswerColumns([&](const at::Tensor& images) { return AnswersOf(model, images); },
+                       static_cast<std::size_t>(model.classes()), columns, on_pictures);
+}
+
+std::vector<ModelAnswers> Answer(const trainer::AnalyticClassifier& model, const std::vector<TestColumnOfSite>& columns,
+                                 const std::function<void(const std::string& site)>& on_pictures) {
+  return AnswerColumns([&](const at::Tensor& images) { return AnswersOf(model, images); }, model.classes(), columns,
+                       on_pictures);
 }
 
 EvaluationReport ReportOf(const Plan& plan, const std::string& site, const std::vector<TestColumnOfSite>& columns,

@@ -19,6 +19,7 @@
 #include "codec/evaluation.h"
 #include "codec/plan.h"
 #include "learning/models/classifier.h"
+#include "site_agent/trainer/rounded_features.h"
 #include "studies/federation/picture_shelf.h"
 #include "studies/federation/site_list.h"
 #include "studies/uacl/analysis.h"
@@ -39,12 +40,16 @@ struct TestColumnOfSite {
 [[nodiscard]] std::vector<TestColumnOfSite> ColumnsOf(const Plan& plan, const SiteList& list, PictureShelf& shelf);
 
 struct ModelAnswers {
-  std::vector<std::int64_t> predicted;          // Place of the class in the plan, which is its row in the head.
-  std::vector<std::int64_t> scores_millionths;  // [pictures x classes that the model knows], softmax.
+  std::vector<std::int64_t> predicted;  // Place of the class in the plan, which is its row in the head.
+  // [pictures x classes that the model knows]: softmax; of a solved head its scores, which are no probabilities.
+  std::vector<std::int64_t> scores_millionths;
 };
 // One entry a column. As the trainer's evaluation decides (learning/continual/evaluate.h): all test pictures of a site
 // in one go, in the same batches, the first of the largest logits. `on_pictures` may throw to stop.
 [[nodiscard]] std::vector<ModelAnswers> Answer(const learning::Classifier& model,
+                                               const std::vector<TestColumnOfSite>& columns,
+                                               const std::function<void(const std::string& site)>& on_pictures);
+[[nodiscard]] std::vector<ModelAnswers> Answer(const trainer::AnalyticClassifier& model,
                                                const std::vector<TestColumnOfSite>& columns,
                                                const std::function<void(const std::string& site)>& on_pictures);
 // What a site of the plan would sign for these answers.

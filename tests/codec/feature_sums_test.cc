@@ -249,6 +249,26 @@ TEST(FeatureSumsFile, ReportsEveryFailureOfTheDisk) {
   }
 }
 
+TEST(CanonicalSums, TheFileHasTheDigestThatSitesSignAndIsReadBack) {
+  FaultFileSystem files;
+  const FeatureSums sums = SampleSums(37, 4, 0, 50);
+  WriteCanonicalSums(files, kFile, sums);
+  const std::string text = ReadFile(files, kFile, 1 << 20);
+  EXPECT_EQ(Sha256Of(text), sums.Hash());
+  EXPECT_EQ(ReadCanonicalSums(*files.OpenForRead(kFile), 37, 4), sums);
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "the plan has 37 and 5",
+               (void)ReadCanonicalSums(*files.OpenForRead(kFile), 37, 5));
+  for (const std::string& other : {text.substr(0, text.size() - 8), text + "12345678", text.substr(0, 15)}) {
+    WriteFileAtomically(files, kFile, other);
+    EXPECT_THROW((void)ReadCanonicalSums(*files.OpenForRead(kFile), 37, 4), Error) << other.size();
+  }
+  std::string implausible = text;
+  implausible[16 + 7] = 1;  // G[0, 0] grows by 2^56.
+  WriteFileAtomically(files, kFile, implausible);
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "cannot come from pictures",
+               (void)ReadCanonicalSums(*files.OpenForRead(kFile), 37, 4));
+}
+
 // tests/data/feature_sums/README.md says how the samples were made. Digests from Python.
 TEST(FeatureSumsFile, ReadsTheSamplesOfVersionOne) {
   const Path folder = Path(HEMAFED_SOURCE_DIR) / "tests/data/feature_sums";

@@ -91,6 +91,53 @@ INSTANTIATE_TEST_SUITE_P(
         {"NotToml", "seed = 7", "seed = = 7", ""}}),
     [](const auto& row) { return row.param.name; });
 
+std::string GoodAnalytic() { return testing_support::AnalyticPlanText(Sha256Of("weights")); }
+
+TEST(ParsePlan, AnAnalyticPlanSaysHowToSumAndSolveAndNothingAboutTraining) {
+  const Plan plan = ParsePlan(GoodAnalytic(), "plan.toml");
+  EXPECT_TRUE(plan.SolvesHead());
+  EXPECT_EQ(plan.strategy.features, 12u);
+  EXPECT_EQ(plan.strategy.ridge, 0.5);
+  EXPECT_EQ(plan.training.threads, 1u);
+  EXPECT_EQ(plan.tasks[1].rounds, 1u);
+  EXPECT_EQ(plan.Participants(1), (std::vector<std::string>{"second"}));
+  EXPECT_TRUE(plan.Judges(1).empty());
+  EXPECT_FALSE(plan.KeepsExemplars());
+  EXPECT_FALSE(ParsePlan(Good(), "plan.toml").SolvesHead());
+}
+
+class ParseAnalyticPlanRefuses : public testing::TestWithParam<BadPlan> {};
+
+TEST_P(ParseAnalyticPlanRefuses, WithThePlaceAndTheReason) {
+  const std::string text = With(GoodAnalytic(), GetParam().from, GetParam().to);
+  EXPECT_ERROR(ErrorCode::kInvalidInput, GetParam().words, (void)ParsePlan(text, "plan.toml"));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "plan.toml:", (void)ParsePlan(text, "plan.toml"));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Table, ParseAnalyticPlanRefuses,
+    testing::ValuesIn(std::vector<BadPlan>{
+        {"Rounds", "site = \"first\"", "site = \"first\"\nrounds = 2", "'task.rounds' means nothing"},
+        {"Gamma", "features = 12", "features = 12\ngamma = 1.0", "'strategy.gamma' means nothing"},
+        {"Probe", "features = 12", "features = 12\nprobe = 16", "'strategy.probe' means nothing"},
+        {"Rule", "site = \"second\"", "site = \"second\"\nrule = \"mean\"", "rule' means nothing"},
+        {"LearningRate", "threads = 1", "threads = 1\nlearning_rate = 0.1", "'training.learning_rate' means nothing"},
+        {"Aggregation", "[privacy]", "[aggregation]\nupdate = \"int8\"\n[privacy]", "'aggregation' means nothing"},
+        {"Augmentation", "[privacy]", "[augmentation]\nflips = true\n[privacy]", "'augmentation' means nothing"},
+        {"Retention", "[privacy]", "[retention]\npictures = 25\n[privacy]", "'retention' means nothing"},
+        {"Rehearsal", "policy = \"none\"", "policy = \"federated\"", "keeps no exemplars"},
+        {"Dropout", "dropout = 0.0", "dropout = 0.2", "must be 0 with strategy analytic"},
+        {"NoRidge", "ridge = 0.5\n", "", "strategy.ridge"},
+        {"RidgeBelowTheGrid", "ridge = 0.5", "ridge = 1e-7", "strategy.ridge"},
+        {"TooManyFeatures", "features = 12", "features = 2049", "strategy.features"},
+        {"NoFeatures", "features = 12", "features = 0", "strategy.features"}}),
+    [](const auto& row) { return row.param.name; });
+
+TEST(ParsePlan, OnlyAnalyticPlansHaveFeaturesAndARidge) {
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "ridge",
+               (void)ParsePlan(With(Good(), "gamma = 1.0", "gamma = 1.0\nridge = 1.0"), "plan.toml"));
+}
+
 TEST(ParsePlan, ATaskMaySayWhatThePlanSaysOtherwise) {
   const Plan plan = ParsePlan(
       With(Good(), "rounds = 2", "rounds = 3\nsteps = 9\nbatch = 7\nlearning_rate = 0.5\ngamma = 0.25"), "plan.toml");

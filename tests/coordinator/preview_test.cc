@@ -30,5 +30,17 @@ TEST(PreviewPlan, SaysWhoTrainsWhatAndWhatIsKept) {
   EXPECT_TRUE(Says(text, "scoring only: watcher")) << text;
 }
 
+TEST(PreviewPlan, SaysThatAnAnalyticPlanTrainsNothing) {
+  const Plan plan =
+      ParsePlan(testing_support::AnalyticPlanText(Sha256Of("weights"), testing_support::kMixedTasks), "plan");
+  const std::string text = PreviewPlan(plan);
+  EXPECT_TRUE(Says(text, "2 classes, 4 tasks, 2 sites")) << text;
+  EXPECT_TRUE(Says(text, "sums of 12 random features of all pictures so far, with ridge 0.5")) << text;
+  EXPECT_TRUE(Says(text, "task 2: first sums its pictures of monocyte\n")) << text;
+  EXPECT_TRUE(Says(text, "in all 4 files of sums")) << text;
+  EXPECT_TRUE(Says(text, "a head has 152 bytes")) << text;
+  EXPECT_FALSE(Says(text, "local trainings")) << text;
+}
+
 }  // namespace
 }  // namespace hemafed::coordinator

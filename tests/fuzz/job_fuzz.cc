@@ -45,6 +45,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     Try([&] { ReadReport<hemafed::CommitmentReport>(body); });
     Try([&] { ReadReport<hemafed::UpdateReport>(body); });
     Try([&] { ReadReport<hemafed::ExemplarReport>(body); });
+    Try([&] { ReadReport<hemafed::SumsReport>(body); });
   });
   return 0;
 }

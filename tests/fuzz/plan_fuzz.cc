@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "codec/plan.h"
+#include "codec/projection.h"
 #include "common/error.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -19,6 +20,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       if (!hemafed::IsPlainName(plan.tasks[task].site)) std::abort();
       if (plan.tasks[task].rounds < 1 || plan.tasks[task].rounds > hemafed::kMaxRounds) std::abort();
       if (plan.tasks[task].classes.empty() || plan.tasks[task].classes.back() >= plan.classes.size()) std::abort();
+      if (plan.SolvesHead() && (plan.strategy.features < 1 || plan.strategy.features > hemafed::kMaxRandomFeatures)) {
+        std::abort();
+      }
       if (plan.KeepsExemplars() && plan.ExemplarsPerList(task + 1) < 2) std::abort();
       if (plan.Participants(task).empty() || plan.Participants(task).front() != plan.tasks[task].site) std::abort();
     }

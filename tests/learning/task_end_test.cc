@@ -10,6 +10,7 @@
 
 #include "codec/head_growth.h"
 #include "codec/update.h"
+#include "learning/continual/random_features.h"
 #include "learning/continual/strategies/analytic.h"
 #include "learning/continual/strategies/ewc.h"
 #include "tests/expect_error.h"
@@ -200,7 +201,7 @@ TEST_F(OneStep, AnalyticHeadIsTheJointRidgeSolutionInAnyOrderOfTasks) {
   };
   PictureView first_view = view(first);
   PictureView second_view = view(second);
-  const at::Tensor projection = RandomProjection(DeriveSeed(context_.seed, "random features"), 24, 128);
+  const at::Tensor projection = RandomProjection(context_.seed, 24, 128);
   const at::Tensor want = JointRidge(model, {&first, &second}, projection, 0.5, 3);
   for (const bool forward : {true, false}) {
     Analytic analytic(settings_);
@@ -223,10 +224,11 @@ TEST_F(OneStep, AnalyticHeadIsTheJointRidgeSolutionInAnyOrderOfTasks) {
   EXPECT_LT(LargestDifference(analytic.weights(), JointRidge(model, {&first}, projection, 0.5, 3)), 1e-9);
 }
 
-TEST(AnalyticProjection, IsStandardNormalOverTheRootOfTheWidthAndGrowsByRows) {
+TEST(AnalyticProjection, IsThatOfFederationsWithVarianceOneOverTheWidthAndGrowsByRows) {
   const at::Tensor small = RandomProjection(4, 50, 128);
   const at::Tensor large = RandomProjection(4, 200, 128);
   EXPECT_TRUE(at::equal(large.narrow(0, 0, 50), small));
+  EXPECT_EQ(small[7][9].item<double>(), ProjectionRow(4, 7, 128)[9] * 0x1p-22);
   EXPECT_NEAR(large.mean().item<double>(), 0.0, 4 / std::sqrt(128.0 * 200 * 128));
   EXPECT_NEAR((large * std::sqrt(128.0)).square().mean().item<double>(), 1.0, 0.04);
 }

@@ -42,7 +42,7 @@ class FederationHarness {
   struct Options {
     std::uint64_t order_seed = 1;             // In which order waiting messages are delivered.
     FileSystem* coordinator_files = nullptr;  // Null: the machine's.
-    std::string policy = "federated";
+    std::string policy = "federated";         // Or "analytic": no rehearsal and a solved head.
     std::string tasks = kSmallTasks;
     std::string top = {};  // More lines of the plan, in front of its tables.
     std::string encoding = "int32";
@@ -69,10 +69,7 @@ class FederationHarness {
     const Digest digest = WriteToyWeights(coordinator_files_, weights);
     federation_.AdoptWeights(weights, digest);
     federation_.StartCoordinator();
-    std::string plan = SmallPlanText(digest, options.policy, options.tasks, options.top);
-    const std::string mean = "rule = \"mean\"";
-    plan.replace(plan.find(mean), mean.size(), "rule = " + options.rule);
-    plan.replace(plan.find("int32"), 5, options.encoding);
+    const std::string plan = PlanOf(options, digest);
     const std::vector<std::string> sites = ParsePlan(plan, "plan").Sites();
     for (const std::string& site : sites) {
       federation_.Enrol(site);
@@ -123,13 +120,16 @@ class FederationHarness {
 
   [[nodiscard]] bool Closed() { return federation_.Finished(); }
 
-  // Digests of all closed rounds, in order.
+  // Digests of all closed rounds, and of all solved heads, in order.
   [[nodiscard]] std::vector<std::string> RoundDigests() {
     std::vector<std::string> digests;
     service().log().ForEach(0, [&](std::uint64_t, std::string_view text) {
       const Entry entry = ParseEntry(text);
       if (const auto* closed = std::get_if<RoundClosedEntry>(&entry.body)) {
         digests.push_back(closed->step.Hex() + closed->model.Hex());
+      }
+      if (const auto* solved = std::get_if<HeadSolvedEntry>(&entry.body)) {
+        digests.push_back(solved->totals.Hex() + solved->head.Hex());
       }
     });
     return digests;
@@ -149,6 +149,15 @@ class FederationHarness {
   }
 
  private:
+  static std::string PlanOf(const Options& options, const Digest& weights) {
+    if (options.policy == "analytic") return AnalyticPlanText(weights, options.tasks, options.top);
+    std::string plan = SmallPlanText(weights, options.policy, options.tasks, options.top);
+    const std::string mean = "rule = \"mean\"";
+    plan.replace(plan.find(mean), mean.size(), "rule = " + options.rule);
+    plan.replace(plan.find("int32"), 5, options.encoding);
+    return plan;
+  }
+
   Path root_;
   FileSystem& files_;
   FileSystem& coordinator_files_;

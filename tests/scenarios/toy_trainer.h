@@ -9,7 +9,9 @@
 #include <functional>
 #include <string>
 
+#include "codec/analytic_head.h"
 #include "codec/evaluation.h"
+#include "codec/feature_sums.h"
 #include "codec/job_folder.h"
 #include "codec/plan.h"
 #include "codec/reports.h"
@@ -17,6 +19,7 @@
 #include "codec/update.h"
 #include "common/random.h"
 #include "common/safetensors.h"
+#include "tests/codec/feature_samples.h"
 
 namespace hemafed::testing_support {
 
@@ -57,6 +60,18 @@ class ToyTrainer {
     return worked;
   }
 
+  // What the site's pictures of some classes sum up to: a function of its name alone, 20 and some of each class.
+  static FeatureSums SumsOf(const std::string& site, const Plan& plan, const ClassSet& classes) {
+    FeatureSumsBuilder builder(plan.strategy.features, static_cast<std::uint32_t>(plan.classes.size()));
+    for (const std::uint32_t label : classes) {
+      const std::uint32_t first = 1000 * Sha256Of(site).bytes[0] + 100 * label;
+      for (std::uint32_t p = first; p < first + 20 + site.size(); ++p) {
+        builder.Add(SampleFeatures(p, plan.strategy.features), label);
+      }
+    }
+    return builder.Finish();
+  }
+
  private:
   void Run(const Job& job, const std::string& text) {
     const Plan plan = ParsePlan(ReadFile(files_, jobs_.PlanFile(job.plan), kMaxPlanBytes), "plan");
@@ -64,8 +79,14 @@ class ToyTrainer {
     files_.Remove(work);
     files_.CreateFolders(work);
     JobReport report{.job = Sha256Of(text), .body = {}};
-    const ClassCounts counts(plan.classes.size(), std::nullopt);
+    ClassCounts counts(plan.classes.size(), std::nullopt);
     const std::uint64_t pictures = job.rehearsing ? Kept(plan, job.task) : 50 + site_.size();
+    if (plan.SolvesHead()) {
+      const FeatureSums sums = SumsOf(site_, plan, plan.tasks.at(job.task).classes);
+      for (std::uint32_t k = 0; k < sums.classes(); ++k) {
+        if (sums.Pictures(k) > 0) counts[k] = static_cast<std::uint64_t>(sums.Pictures(k));
+      }
+    }
     switch (job.kind) {
       case JobKind::kCommit: report.body = CommitmentReport{.pictures = pictures, .classes = counts}.ToJson(); break;
       case JobKind::kSelect:
@@ -79,6 +100,7 @@ class ToyTrainer {
             JudgementReport{.pictures = all, .agrees = all - (disagreements ? disagreements(job) : 0)}.ToJson();
         break;
       }
+      case JobKind::kSum: report.body = Sum(job, plan, counts, work).ToJson(); break;
       case JobKind::kTrain: report.body = Learn(job, plan, pictures, counts, work).ToJson(); break;
     }
     WriteFileAtomically(files_, work / std::string(kReportFileName), report.ToText());
@@ -132,7 +154,28 @@ class ToyTrainer {
     return report;
   }
 
+  SumsReport Sum(const Job& job, const Plan& plan, const ClassCounts& counts, const Path& work) {
+    const FeatureSums sums = SumsOf(site_, plan, plan.tasks.at(job.task).classes);
+    const FeatureSumsFileInfo file = WriteFeatureSums(files_, work / std::string(kSumsFileName), sums);
+    SumsReport report;
+    report.sums = file.sums;
+    report.file = file.file;
+    report.file_bytes = file.file_bytes;
+    report.pictures = static_cast<std::uint64_t>(sums.TotalPictures());
+    report.classes = counts;
+    return report;
+  }
+
   EvaluationReport Score(const Job& job, const Plan& plan, const Path& work) {
+    if (plan.SolvesHead()) {
+      // Both parts of the model must be there, and belong together.
+      const std::string text = ReadFile(files_, jobs_.Object(job.model), 1 << 20);
+      const AnalyticHead head = AnalyticHead::FromBytes(AsBytes(text), plan.strategy.features,
+                                                        static_cast<std::uint32_t>(plan.classes.size()), job.Name());
+      if (head.trunk != job.trunk || !files_.Exists(jobs_.Object(*job.trunk))) {
+        throw Error(ErrorCode::kInternal, job.Name() + ": the trunk of the head is missing");
+      }
+    }
     const std::size_t classes = plan.classes.size();
     ConfusionMatrix matrix(classes);
     ScoreTally tally(classes);

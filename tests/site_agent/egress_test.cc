@@ -6,6 +6,7 @@
 #include "codec/evaluation.h"
 #include "codec/score_histograms.h"
 #include "codec/update.h"
+#include "tests/codec/feature_samples.h"
 #include "tests/expect_error.h"
 #include "tests/fault/fault_file_system.h"
 #include "tests/protocol/federation/consortium_fixture.h"
@@ -133,6 +134,37 @@ TEST(EgressRecord, AddsOneLineForEachThingThatLeaves) {
   const std::string text = ReadFile(RealFileSystem(), scratch / "egress.jsonl", 1 << 16);
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 2);
   EXPECT_NE(text.find("\"bytes\":20"), std::string::npos);
+}
+
+TEST(EgressContract, SumsLeaveOnlyIfTheyHoldWhatTheReportSaysAndEnoughOfEachClass) {
+  const Plan plan = ParsePlan(hemafed::testing_support::AnalyticPlanText(Sha256Of("weights")), "plan");
+  const EgressContract contract(plan);
+  const hemafed::testing_support::Scratch scratch;
+  // Pictures 0 .. count-1, alternating between the classes.
+  const auto statement = [&](std::uint32_t count, ClassCounts classes) {
+    const FeatureSums sums = hemafed::testing_support::SampleSums(12, 2, 0, count);
+    const FeatureSumsFileInfo info = WriteFeatureSums(RealFileSystem(), scratch / "sums.hfs", sums);
+    SumsReport report{.sums = info.sums, .file = info.file, .file_bytes = info.file_bytes};
+    report.classes = std::move(classes);
+    for (const auto& class_count : report.classes) report.pictures += class_count.value_or(0);
+    return SiteStatement{.kind = StatementKind::kSums, .body = report.ToJson()};
+  };
+  const auto permit = [&](const SiteStatement& said) {
+    (void)contract.Permit(JobOf(JobKind::kSum), said.body);
+    contract.PermitEnclosure(said, {});
+    contract.PermitContent(said, "first", *RealFileSystem().OpenForRead(scratch / "sums.hfs"));
+  };
+  EXPECT_NO_THROW(permit(statement(40, {20, 20})));
+  EXPECT_ERROR(ErrorCode::kRefused, "fewer than min_pictures", permit(statement(18, {9, 9})));
+  // A small class in the sums, withheld in the report alone.
+  EXPECT_ERROR(ErrorCode::kRefused, "pictures of monocyte", permit(statement(19, {10, std::nullopt})));
+  EXPECT_ERROR(ErrorCode::kRefused, "counts 3 classes", permit(statement(40, {20, 20, std::nullopt})));
+  SiteStatement larger = statement(40, {20, 20});
+  larger.body["file_bytes"] = 100'000;
+  EXPECT_ERROR(ErrorCode::kRefused, "more than the", permit(larger));
+  SiteStatement other = statement(40, {20, 20});
+  (void)statement(42, {});
+  EXPECT_ERROR(ErrorCode::kRefused, "digest that the site signed", permit(other));
 }
 
 }  // namespace

@@ -5,32 +5,19 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
-#include <cmath>
 #include <numeric>
 
 #include "common/error.h"
-#include "common/random.h"
+#include "learning/continual/random_features.h"
 
 namespace hemafed::learning {
-
-at::Tensor RandomProjection(std::uint64_t seed, std::uint32_t features, std::int64_t width) {
-  at::Tensor projection = at::empty({std::int64_t{features}, width}, at::kDouble);
-  double* out = projection.mutable_data_ptr<double>();
-  const double scale = 1.0 / std::sqrt(static_cast<double>(width));
-  for (std::uint32_t row = 0; row < features; ++row) {
-    RandomStream random(seed, row);
-    for (std::int64_t column = 0; column < width; ++column) *out++ = scale * random.NextNormal();
-  }
-  return projection;
-}
 
 LossTerms Analytic::Loss(const StepInput&) {
   throw Error(ErrorCode::kInternal, "the analytic head takes no gradient steps");
 }
 
 at::Tensor Analytic::Lifted(const Classifier& model, const at::Tensor& pictures) const {
-  const at::Tensor features = model.Features(pictures.to(DeviceOf(model))).to(at::kCPU, at::kDouble);
-  return features.matmul(projection_.t()).relu();
+  return Lift(projection_, model.Features(pictures.to(DeviceOf(model))));
 }
 
 void Analytic::Add(const Classifier& model, const Batch& batch, double sign) {
@@ -56,8 +43,7 @@ void Analytic::AfterTask(const TaskContext& context) {
   const std::int64_t classes = context.model->classes();
   if (!projection_.defined()) {
     // The same for every task: the seed of the first one's features is kept in the state.
-    projection_ = RandomProjection(DeriveSeed(context.seed, "random features"), settings_.analytic_features,
-                                   context.model->feature_width());
+    projection_ = RandomProjection(context.seed, settings_.analytic_features, context.model->feature_width());
     moments_ = at::zeros({projection_.size(0), projection_.size(0)}, at::kDouble);
     targets_ = at::zeros({projection_.size(0), classes}, at::kDouble);
   }

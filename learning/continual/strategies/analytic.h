@@ -5,13 +5,17 @@
 // weights, and the head is ridge regression on one-hot labels, solved in closed form from sums that add up over tasks
 // (RanPAC, McDonnell et al., NeurIPS 2023, eqs. 5-7; ACIL, Zhuang et al., NeurIPS 2022):
 //
-//     phi(x) = ReLU(R psi(x)),   R [M, d],  R[i, j] = n_ij / sqrt(d)        n_ij standard normal from the run's seed
+//     phi(x) = ReLU(R psi(x)),   R [M, d] from the run's seed, of variance 1 / d (learning/continual/random_features.h)
 //     G = sum phi phi^T,  Q = sum phi onehot(y)^T  over all pictures of all tasks;      W = (G + ridge I)^-1 Q
 //
 // Sums and solve are in float64, so the result is that of one ridge regression over all pictures, in whatever order
 // the tasks came, up to rounding (published-systems and design 11.7: forgetting is measured, not assumed zero).
 // Pictures are not augmented and seen once. Nothing of a single picture is kept; a withdrawn picture that can still be
 // read is subtracted from both sums, exactly up to rounding.
+//
+// A federation rounds features and solves in its own arithmetic, so that everybody gets the same bytes
+// (codec/feature_sums.h, codec/ridge_head.h); here one program does everything, and float64 without rounding is the
+// plain formula.
 //
 // The authors pick the ridge on held-out pictures of the first task; ours is a setting. R's scale differs from theirs
 // by 1 / sqrt(d), which multiplies G by 1 / d: a ridge of theirs divided by d is ours.
@@ -22,9 +26,6 @@
 #include "learning/continual/strategy.h"
 
 namespace hemafed::learning {
-
-// R of the formula above: float64 [features, width]; row i from RandomStream(seed, i).
-[[nodiscard]] at::Tensor RandomProjection(std::uint64_t seed, std::uint32_t features, std::int64_t width);
 
 class Analytic final : public Strategy {
  public:

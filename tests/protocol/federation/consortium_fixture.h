@@ -126,6 +126,41 @@ min_pictures = 10
 )" + tasks;
 }
 
+// The same hospitals and classes with a head that is solved; `tasks` as above, whose rounds are left out.
+inline std::string AnalyticPlanText(const Digest& weights, const std::string& tasks = kSmallTasks,
+                                    const std::string& top = "") {
+  std::string without_rounds;
+  for (std::size_t at = 0; at < tasks.size();) {
+    const std::size_t end = tasks.find('\n', at) + 1;
+    if (tasks.compare(at, 6, "rounds") != 0) without_rounds += tasks.substr(at, end - at);
+    at = end;
+  }
+  return R"(format = 2
+name = "test"
+seed = 7
+classes = ["basophil", "monocyte"]
+)" + top +
+         R"(
+[model]
+architecture = "small_cnn"
+normalisation = "group_ws"
+input = 64
+dropout = 0.0
+weights = ")" +
+         weights.Hex() + R"("
+[training]
+threads = 1
+[strategy]
+name = "analytic"
+features = 12
+ridge = 0.5
+[rehearsal]
+policy = "none"
+[privacy]
+min_pictures = 10
+)" + without_rounds;
+}
+
 struct ConsortiumFixture {
   Ed25519KeyPair operator_key = KeyNumber(1);
   Ed25519KeyPair log_key = KeyNumber(2);
@@ -188,6 +223,15 @@ struct ConsortiumFixture {
                             .disagreement_millionths = std::vector<std::uint64_t>(state.OldClasses(), 20'000),
                             .sensitivity = {1'000, 2'000}};
     }
+    return report;
+  }
+  static SumsReport Sums(const FederationState& state) {
+    SumsReport report;
+    report.sums = Sha256Of("sums of task " + std::to_string(state.task()));
+    report.file = Sha256Of("file of sums");
+    report.file_bytes = 100;
+    report.pictures = 30;
+    report.classes = {30, std::nullopt};
     return report;
   }
   // What a site with full lists holds after so many tasks.
@@ -272,6 +316,14 @@ struct ConsortiumFixture {
           return Says(state, awaited.front(), StatementKind::kAcknowledgement, nlohmann::json::object());
         }
         break;
+      case Phase::kSumming:
+        return Says(state, state.participants().front(), StatementKind::kSums, Sums(state).ToJson());
+      case Phase::kSolving:
+        return HeadSolvedEntry{
+            .task = state.task(),
+            .sums = state.sums()->sums,
+            .totals = state.totals() ? Sha256Of("totals " + std::to_string(state.task())) : state.sums()->sums,
+            .head = Sha256Of("head " + std::to_string(state.task()))};
       case Phase::kEvaluating:
         if (state.exemplars_pending()) {
           return Says(state, state.participants().front(), StatementKind::kExemplars,

@@ -359,6 +359,97 @@ TEST_F(RetentionGate, ComparesWithWhatTheRoundsBaseKept) {
   EXPECT_TRUE(state.CandidateAccepted());
 }
 
+ConsortiumFixture AnalyticFixture() {
+  ConsortiumFixture fixture;
+  fixture.UsePlan(testing_support::AnalyticPlanText(fixture.weights));
+  return fixture;
+}
+
+TEST(FederationState, AnAnalyticPlanRunsFromFoundingToClosedAndReadsBackFromItsTexts) {
+  const ConsortiumFixture fixture = AnalyticFixture();
+  FederationState state = fixture.NewState(), again = fixture.NewState();
+  const auto append = [&](const Entry& entry) {
+    state.Apply(entry);
+    again.Apply(ParseEntry(EntryToText(entry)));
+  };
+  for (const Entry& entry : fixture.Opening()) append(entry);
+  while (state.phase() != Phase::kClosed) append({6, fixture.Next(state)});
+  EXPECT_EQ(again.phase(), Phase::kClosed);
+  EXPECT_EQ(again.model(), Sha256Of("head 1"));
+  EXPECT_EQ(again.totals(), Sha256Of("totals 1"));
+}
+
+TEST(FederationState, TheTrunkStaysAndTheHeadIsTheModelOfATask) {
+  const ConsortiumFixture fixture = AnalyticFixture();
+  FederationState state = fixture.StateIn(Phase::kSumming, 1);
+  EXPECT_EQ(state.model(), fixture.weights);
+  EXPECT_EQ(state.teacher(), Sha256Of("head 0"));
+  const Assignment sums = AssignmentFor(state, "second");
+  ASSERT_EQ(sums.action, Action::kRunJob);
+  EXPECT_EQ(sums.job->kind, JobKind::kSum);
+  EXPECT_EQ(sums.job->model, fixture.weights);
+  EXPECT_EQ(AssignmentFor(state, "first").action, Action::kWait);
+  state = fixture.StateIn(Phase::kEvaluating, 1);
+  const Assignment scores = Assignment::FromText(AssignmentFor(state, "first").ToText());
+  EXPECT_EQ(scores.job->model, Sha256Of("head 1"));
+  EXPECT_EQ(scores.job->trunk, fixture.weights);
+  EXPECT_EQ(scores.Objects(), (std::vector<Digest>{fixture.plan, Sha256Of("head 1"), fixture.weights}));
+  state = fixture.StateIn(Phase::kClosed, 2);
+  EXPECT_EQ(AssignmentFor(state, "first").trunk, fixture.weights);
+}
+
+TEST(FederationState, SumsKeepToTheCommitmentTheTaskAndTheLeastNumberOfPictures) {
+  ConsortiumFixture fixture;
+  fixture.UsePlan(testing_support::AnalyticPlanText(fixture.weights, testing_support::kMixedTasks));
+  const FederationState state = fixture.StateIn(Phase::kSumming);
+  const auto says = [&](ClassCounts classes) {
+    SumsReport report = ConsortiumFixture::Sums(state);
+    report.classes = std::move(classes);
+    report.pictures = 0;
+    for (const auto& count : report.classes) report.pictures += count.value_or(0);
+    return Entry{9, fixture.Says(state, "first", StatementKind::kSums, report.ToJson())};
+  };
+  EXPECT_NO_THROW(state.Check(says({29, std::nullopt})));
+  EXPECT_NO_THROW(state.Check(says({std::nullopt, std::nullopt})));
+  EXPECT_ERROR(ErrorCode::kRefused, "more pictures than it committed to", state.Check(says({31, std::nullopt})));
+  EXPECT_ERROR(ErrorCode::kRefused, "min_pictures", state.Check(says({9, std::nullopt})));
+  EXPECT_ERROR(ErrorCode::kRefused, "monocyte is not of this task", state.Check(says({30, 10})));
+  EXPECT_ERROR(ErrorCode::kRefused, "another number of classes", state.Check(says({30})));
+  const FederationState later = fixture.StateIn(Phase::kSumming, 1);
+  SumsReport twice = ConsortiumFixture::Sums(state);
+  twice.classes = {std::nullopt, 30};
+  EXPECT_ERROR(ErrorCode::kRefused, "those of first in task 1",
+               later.Check({9, fixture.Says(later, "first", StatementKind::kSums, twice.ToJson())}));
+  EXPECT_ERROR(
+      ErrorCode::kRefused, "does not take part",
+      state.Check({9, fixture.Says(state, "second", StatementKind::kSums, ConsortiumFixture::Sums(state).ToJson())}));
+}
+
+TEST(FederationState, RefusedSumsStopTheTaskAndHeadsFollowFromTheSignedSums) {
+  const ConsortiumFixture fixture = AnalyticFixture();
+  FederationState refused = fixture.StateIn(Phase::kSumming);
+  refused.Apply({9, RefusedEntry{.site = "first", .update = Sha256Of("sums"), .reason = "broken"}});
+  EXPECT_EQ(refused.phase(), Phase::kSumming);
+  EXPECT_TRUE(refused.Awaited().empty());
+  EXPECT_EQ(AssignmentFor(refused, "first").action, Action::kWait);
+  EXPECT_NE(refused.WhyRoundCannotClose().value_or("").find("sums of the active site first"), std::string::npos);
+  EXPECT_ERROR(ErrorCode::kConflict, "already answered",
+               refused.Check({9, fixture.Says(refused, "first", StatementKind::kSums,
+                                              ConsortiumFixture::Sums(refused).ToJson())}));
+  EXPECT_THROW(refused.Check({9, RefusedEntry{.site = "first", .reason = "again"}}), Error);
+
+  const FederationState state = fixture.StateIn(Phase::kSolving);
+  auto head = std::get<HeadSolvedEntry>(fixture.Next(state));
+  head.sums = Sha256Of("others");
+  EXPECT_ERROR(ErrorCode::kRefused, "the sums that the site signed", state.Check({9, head}));
+  head = std::get<HeadSolvedEntry>(fixture.Next(state));
+  head.totals = Sha256Of("others");
+  EXPECT_ERROR(ErrorCode::kRefused, "first task's totals", state.Check({9, head}));
+  head = std::get<HeadSolvedEntry>(fixture.Next(state));
+  head.task = 1;
+  EXPECT_ERROR(ErrorCode::kConflict, "not of the open task", state.Check({9, head}));
+}
+
 TEST(FederationState, EveryEntryOutOfItsPhaseIsRefusedAndChangesNothing) {
   const ConsortiumFixture fixture;
   // One good entry of each phase, offered in every other phase.
@@ -366,6 +457,15 @@ TEST(FederationState, EveryEntryOutOfItsPhaseIsRefusedAndChangesNothing) {
   for (const Phase phase : {Phase::kBetweenTasks, Phase::kCommitting, Phase::kBetweenRounds, Phase::kRoundOpen,
                             Phase::kAcknowledging, Phase::kEvaluating}) {
     good.emplace_back(phase, fixture.Next(fixture.StateIn(phase)));
+  }
+  // None of them stands in a plan that sums, and the other way round.
+  const ConsortiumFixture analytic = AnalyticFixture();
+  for (const Phase phase : {Phase::kSumming, Phase::kSolving}) {
+    const FederationState summing = analytic.StateIn(phase);
+    for (const auto& [unused, body] : good) EXPECT_THROW(summing.Check({7, body}), Error) << EntryTypeName(body);
+    for (const auto& [where, unused] : good) {
+      EXPECT_THROW(fixture.StateIn(where).Check({7, analytic.Next(summing)}), Error) << PhaseName(where);
+    }
   }
   for (const auto& [where, unused] : good) {
     FederationState state = fixture.StateIn(where);
