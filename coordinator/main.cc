@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "codec/plan.h"
 #include "common/digest_of_file.h"
@@ -155,6 +156,8 @@ int Main(int argc, char** argv) {
   CLI::App* run = with_folder("run", "Serve: admit labs, run the plan, keep the log");
   run->add_flag("--until-finished", options.until_finished, "Stop once the plan is closed and all labs have left");
   CLI::App* status = with_folder("status", "Print what the running coordinator last said of itself");
+  CLI::App* report = with_folder("report", "Print the consortium's report, from the published log");
+  report->add_option("--out", options.file, "Folder for report.html, report.json and tables as CSV; made if missing");
   CLI::App* trust = with_folder("trust", "Print the trust file that auditors start from");
   CLI11_PARSE(app, argc, argv);
 
@@ -190,6 +193,10 @@ int Main(int argc, char** argv) {
     Run(consortium, options);
   } else if (*status) {
     std::cout << ReadFile(files, consortium.folder.StatusFile(), 1 << 20);
+  } else if (*report) {
+    const auto out = options.file.empty() ? std::nullopt : std::optional<Path>(options.file);
+    std::cout << ReportPublished(files, consortium, out);
+    if (out) std::cout << "\nreport: " << (*out / "report.html").string() << "\n";
   } else if (*trust) {
     PrintTrust(consortium);
   }
