@@ -11,13 +11,12 @@
 
 namespace hemafed::auditor {
 
-namespace {
-
-// Objects by content below a folder that may be mounted read-only: unlike ObjectStore it creates nothing.
-Path ObjectPath(const Path& folder, const Digest& digest) {
+Path AuditedObject(const Path& folder, const Digest& digest) {
   const std::string hex = digest.Hex();
   return folder / "objects" / hex.substr(0, 2) / hex.substr(2);
 }
+
+namespace {
 
 // Carries a finding out of the reader's loop.
 struct Stop {};
@@ -26,7 +25,7 @@ struct Stop {};
 
 AuditResult Audit(FileSystem& files, const Trust& trust, const AuditOptions& options) {
   AuditResult result;
-  const auto object = [&](const Digest& digest) { return ObjectPath(options.folder, digest); };
+  const auto object = [&](const Digest& digest) { return AuditedObject(options.folder, digest); };
   const RoundLogReader log = RoundLogReader::Open(files, options.folder / "log", trust.log_key);
   result.entries = log.checkpoint().size;
   result.root = log.checkpoint().root;
@@ -39,6 +38,10 @@ AuditResult Audit(FileSystem& files, const Trust& trust, const AuditOptions& opt
       const Entry entry = ParseEntry(text);
       trust.RequireKnown(entry.body);
       if (replay) replay->Check(state, entry);
+      if (options.on_entry) {
+        state.Check(entry);
+        options.on_entry(state, entry);
+      }
       state.Apply(entry);
       if (options.progress && std::holds_alternative<TaskClosedEntry>(entry.body)) {
         options.progress("entry " + std::to_string(index + 1) + "/" + std::to_string(result.entries) + ": task " +
@@ -61,6 +64,7 @@ AuditResult Audit(FileSystem& files, const Trust& trust, const AuditOptions& opt
     result.matrix = state.matrix();
   }
   result.closed = state.phase() == Phase::kClosed;
+  if (options.on_agreement && !result.finding) options.on_agreement(state, result);
   return result;
 }
 

@@ -47,7 +47,14 @@ struct AuditOptions {
   Path scratch;  // For replay: holds three models at most; emptied afterwards.
   bool replay = false;
   std::function<void(const std::string&)> progress;  // One line now and then; may be empty.
+  // Each entry that agrees, with the state before it; may be empty. What it throws ends the audit as a finding.
+  std::function<void(const FederationState& before, const Entry& entry)> on_entry = {};
+  // Called once, if there is no finding, with the state after the last entry; may be empty.
+  std::function<void(const FederationState& state, const AuditResult& result)> on_agreement = {};
 };
+
+// Below a folder that may be mounted read-only: unlike an ObjectStore it creates nothing.
+[[nodiscard]] Path AuditedObject(const Path& folder, const Digest& digest);
 
 [[nodiscard]] AuditResult Audit(FileSystem& files, const Trust& trust, const AuditOptions& options);
 

@@ -7,8 +7,10 @@
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "auditor/audit.h"
+#include "auditor/audited_report.h"
 #include "common/error.h"
 #include "common/program.h"
 
@@ -69,7 +71,7 @@ int Main(int argc, char** argv) {
       std::string(kExitCodeHelp));
   app.require_subcommand(1);
   app.set_version_flag("--version", std::string(kVersion));
-  std::string folder, trust_file, scratch;
+  std::string folder, trust_file, scratch, out;
   bool as_json = false;
   const auto add = [&](const char* name, const char* text) {
     CLI::App* command = app.add_subcommand(name, text);
@@ -79,16 +81,26 @@ int Main(int argc, char** argv) {
     command->add_option("--trust", trust_file, "Trust file: operator's, log's and labs' public keys")
         ->required()
         ->check(CLI::ExistingFile);
-    command->add_flag("--json", as_json, "Print the result as JSON");
     return command;
   };
   CLI::App* verify = add("verify", "Check signatures, tree and order of the log");
   CLI::App* replay = add("replay", "Check, and compute every head, aggregate and metric again");
+  CLI::App* report = add("report", "Check as verify does, then print the consortium's report");
+  report->add_option("--out", out, "Folder for report.html, report.json and tables as CSV; made if it is missing");
+  for (CLI::App* command : {verify, replay}) command->add_flag("--json", as_json, "Print the result as JSON");
   replay->add_option("--scratch", scratch,
                      "Folder for models being computed (default: below the system's temporary folder)");
   CLI11_PARSE(app, argc, argv);
 
   FileSystem& files = RealFileSystem();
+  if (*report) {
+    const AuditedReport audited = WriteAuditedReport(files, Trust::Load(files, trust_file), folder,
+                                                     out.empty() ? std::nullopt : std::optional<Path>(out));
+    if (audited.audit.finding) return Report(audited.audit, false, false);
+    std::cout << audited.text;
+    if (!out.empty()) std::cout << "\nreport: " << (Path(out) / "report.html").string() << "\n";
+    return 0;
+  }
   const bool own_scratch = scratch.empty();
   if (own_scratch)
     scratch = (std::filesystem::temp_directory_path() / ("hemafed-audit-" + std::to_string(::getpid()))).string();

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "codec/plan.h"
 #include "common/digest_of_file.h"
@@ -165,6 +166,8 @@ int Main(int argc, char** argv) {
   solve->add_option("--totals", options.totals);
   solve->add_option("--out", options.out)->required();
   solve->add_option("--parent", options.parent)->required();
+  CLI::App* report = with_folder("report", "Print the consortium's report, from the published log");
+  report->add_option("--out", options.file, "Folder for report.html, report.json and tables as CSV; made if missing");
   CLI::App* trust = with_folder("trust", "Print the trust file that auditors start from");
   CLI11_PARSE(app, argc, argv);
 
@@ -205,6 +208,10 @@ int Main(int argc, char** argv) {
     Run(consortium, options);
   } else if (*status) {
     std::cout << ReadFile(files, consortium.folder.StatusFile(), 1 << 20);
+  } else if (*report) {
+    const auto out = options.file.empty() ? std::nullopt : std::optional<Path>(options.file);
+    std::cout << ReportPublished(files, consortium, out);
+    if (out) std::cout << "\nreport: " << (*out / "report.html").string() << "\n";
   } else if (*trust) {
     PrintTrust(consortium);
   }

@@ -7,6 +7,9 @@
 // Errors: kNotFound before the first run, kCorrupt with the entry's number. Thread-safety: free function.
 #pragma once
 
+#include <optional>
+#include <string>
+
 #include "coordinator/consortium_folder.h"
 #include "protocol/federation/federation_state.h"
 #include "protocol/log/note.h"
@@ -16,5 +19,9 @@ namespace hemafed::coordinator {
 // The key that auditors check the log with.
 [[nodiscard]] NoteKey LogKeyOf(const Consortium& consortium);
 [[nodiscard]] FederationState ReadPublishedState(FileSystem& files, const Consortium& consortium);
+// The consortium's report on it (protocol/report/consortium_report.h): its text, and all its files where a folder is
+// given. kConflict where there is no plan yet.
+[[nodiscard]] std::string ReportPublished(FileSystem& files, const Consortium& consortium,
+                                          const std::optional<Path>& folder);
 
 }  // namespace hemafed::coordinator

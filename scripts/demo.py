@@ -306,12 +306,14 @@ class Demo:
             "peak_memory_mb": self.peak_mb,
         }
         print_summary(summary, audit["metrics"]["columns"])
+        report = self.out / "report"
+        self.call("hemafed-audit", "report", folder, "--trust", trust, "--out", report)
         verdict, code = self.tamper(folder, trust)
         print(f"\none bit flipped in a copy of the log: {verdict}")
         self.out.mkdir(parents=True, exist_ok=True)
         for target in (self.run / "summary.json", self.out / "summary.json"):
             target.write_text(json.dumps(summary, indent=1) + "\n")
-        print(f"\nsummary: {self.out / 'summary.json'}   logs of every process: {self.run / 'logs'}")
+        print(f"\nreport: {report / 'report.html'}\nsummary: {self.out / 'summary.json'}   logs of every process: {self.run / 'logs'}")
         return 0 if summary["audit"] == "ok" and code == 15 else 1
 
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "auditor/audit.h"
+#include "auditor/audited_report.h"
 #include "common/error.h"
 #include "learning/models/model_file.h"
 #include "learning/models/torch_setup.h"
@@ -199,6 +200,8 @@ class Run {
     place_.files->Remove(folder_ / "audit");
     result_.rounds = audit.aggregates;
     if (!audit.finding) {
+      // What the consortium would be shown (docs/report.md).
+      (void)auditor::WriteAuditedReport(*place_.files, trust, simulation.ConsortiumFolder(), folder_ / "report");
       result_.audit = audit.closed && audit.root == result_.log_root ? "ok" : "the log is not that of a finished plan";
     } else if (audit.finding->entry) {
       result_.audit = "entry " + std::to_string(*audit.finding->entry) + ": " + audit.finding->message;

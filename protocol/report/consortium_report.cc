@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "protocol/report/consortium_report.h"
+
+#include <algorithm>
+
+#include "common/error.h"
+#include "common/report/confusion_chart.h"
+#include "common/report/html_report.h"
+#include "common/report/line_chart.h"
+#include "protocol/report/report_tables.h"
+
+namespace hemafed {
+
+using nlohmann::json;
+using report::Table;
+
+namespace {
+
+// Charts beyond these could not be read; the tables have everything. Classes of one confusion chart and columns that
+// get one; lines of the accuracy chart are bounded by kMaxChartSeries.
+constexpr std::size_t kMaxChartedClasses = 24;
+constexpr std::size_t kMaxChartedColumns = 24;
+constexpr std::size_t kMaxChartedLines = 12;
+
+constexpr std::uint64_t kFormat = 1;
+
+template <typename Number>
+std::optional<double> Value(const std::optional<Number>& millionths) {
+  return millionths ? std::optional(static_cast<double>(*millionths) / 1e6) : std::nullopt;
+}
+
+json Scores(const ScoresMillionths& scores) {
+  return {{"precision", scores.precision},
+          {"sensitivity", scores.sensitivity},
+          {"specificity", scores.specificity},
+          {"f1", scores.f1}};
+}
+
+template <typename Number>
+json OrNull(const std::optional<Number>& number) {
+  return number ? json(*number) : json(nullptr);
+}
+
+json ColumnJson(const Plan& plan, const ColumnFigures& figures) {
+  const ColumnMetrics& metrics = figures.metrics;
+  json classes = json::object();
+  for (const std::uint32_t label : ClassesOf(plan, figures.column)) {
+    json of_class = nullptr;
+    if (const auto& scores = metrics.classes[label]) {
+      of_class = Scores(*scores);
+      of_class["pictures"] = scores->pictures;
+      of_class["auc"] = OrNull(figures.auc[label]);
+    }
+    classes[plan.classes[label]] = std::move(of_class);
+  }
+  json column = {{"column", figures.column.title},
+                 {"site", figures.column.site},
+                 {"scored", figures.scored},
+                 {"pictures", metrics.pictures},
+                 {"right", metrics.right},
+                 {"accuracy", metrics.pictures == 0 ? json(nullptr) : json(metrics.accuracy)},
+                 {"interval", nullptr},
+                 {"macro", metrics.macro ? Scores(*metrics.macro) : json(nullptr)},
+                 {"weighted", metrics.weighted ? Scores(*metrics.weighted) : json(nullptr)},
+                 {"macro_auc", OrNull(figures.macro_auc)},
+                 {"classes", std::move(classes)}};
+  if (const auto& interval = metrics.accuracy_interval) column["interval"] = {interval->low, interval->high};
+  return column;
+}
+
+json RoundJson(const RoundRecord& round) {
+  json updates = json::array(), refused = json::array(), absent = json::array(), gate = json::array();
+  for (const UpdateRecord& update : round.updates) {
+    updates.push_back({{"site", update.site},
+                       {"pictures", update.pictures},
+                       {"file_bytes", update.file_bytes},
+                       {"loss", update.loss_millionths},
+                       {"distillation", update.distillation_millionths},
+                       {"weight", OrNull(update.weight)}});
+  }
+  for (const RefusedEntry& entry : round.refused) refused.push_back({{"site", entry.site}, {"reason", entry.reason}});
+  for (const AbsentEntry& entry : round.absent) {
+    absent.push_back({{"site", entry.site}, {"exemplars", entry.exemplars}});
+  }
+  for (const GateRecord& entry : round.gate) {
+    gate.push_back({{"halvings", entry.halvings},
+                    {"pictures", entry.pictures},
+                    {"agreed_before", entry.agreed_before},
+                    {"agree", entry.agrees},
+                    {"accepted", entry.accepted}});
+  }
+  return {{"round", round.round},        {"updates", std::move(updates)}, {"refused", std::move(refused)},
+          {"absent", std::move(absent)}, {"gate", std::move(gate)},       {"closed", round.closed},
+          {"rejected", round.rejected},  {"halvings", round.halvings},    {"model", round.model.Hex()}};
+}
+
+// The accuracies of the columns over the tasks, and the curves of average and forgetting.
+report::Figure AccuracyChart(const FederationState& state) {
+  const AccuracyMatrix& matrix = state.matrix();
+  const std::vector<Column> columns = state.plan().Columns();
+  report::LineChart chart{.title = "Accuracy on each hospital's test pictures",
+                          .x_title = "after task",
+                          .y_title = "accuracy",
+                          .x_labels = {},
+                          .x_values = {},
+                          .series = {},
+                          .y_low = 0.0,
+                          .y_high = 1.0};
+  for (std::uint32_t t = 0; t < matrix.rows(); ++t) chart.x_labels.push_back(TaskTitle(state.plan(), t));
+  for (std::size_t j = 0; j < std::min(columns.size(), kMaxChartedLines); ++j) {
+    report::LineSeries line{.name = columns[j].title, .values = {}, .spread = {}};
+    for (std::size_t t = 0; t < matrix.rows(); ++t) line.values.push_back(Value(matrix.Millionths(t, j)));
+    chart.series.push_back(std::move(line));
+  }
+  std::string caption = "A line falls where later tasks made the model forget a hospital.";
+  if (columns.size() > kMaxChartedLines) {
+    caption += " The first " + std::to_string(kMaxChartedLines) + " of " + std::to_string(columns.size()) + " columns.";
+  }
+  return {.drawing = report::DrawLineChart(chart), .caption = std::move(caption)};
+}
+
+report::Figure CourseChart(const FederationState& state) {
+  const AccuracyMatrix& matrix = state.matrix();
+  report::LineChart chart{.title = "Average accuracy and forgetting",
+                          .x_title = "after task",
+                          .y_title = "share of pictures",
+                          .x_labels = {},
+                          .x_values = {},
+                          .series = {{.name = "average accuracy", .values = {}, .spread = {}},
+                                     {.name = "forgetting", .values = {}, .spread = {}}},
+                          .y_low = 0.0,
+                          .y_high = 1.0};
+  for (std::uint32_t t = 0; t < matrix.rows(); ++t) {
+    chart.x_labels.push_back(TaskTitle(state.plan(), t));
+    chart.series[0].values.push_back(Value(matrix.AverageAfterMillionths(t)));
+    chart.series[1].values.push_back(t == 0 ? std::nullopt : Value(matrix.ForgettingAfterMillionths(t)));
+  }
+  return {.drawing = report::DrawLineChart(chart),
+          .caption = "Over the tasks learned so far. Below zero, the tasks before gained."};
+}
+
+std::optional<report::Figure> ConfusionFigure(const Plan& plan, const TaskRecord& task, const ColumnFigures& figures) {
+  const std::size_t classes = plan.classes.size();
+  if (classes > kMaxChartedClasses || !figures.scored) return std::nullopt;
+  report::ConfusionChart chart{.title = "Test pictures of " + figures.column.title,
+                               .classes = plan.classes,
+                               .counts = std::vector<std::uint64_t>(classes * classes)};
+  const EvaluationReport& evaluation = task.evaluations.at(figures.column.site);
+  for (const std::uint32_t truth : ClassesOf(plan, figures.column)) {
+    if (!evaluation.rows()[truth]) continue;
+    std::copy(evaluation.rows()[truth]->begin(), evaluation.rows()[truth]->end(),
+              chart.counts.begin() + static_cast<std::ptrdiff_t>(truth * classes));
+  }
+  return report::Figure{.drawing = report::DrawConfusionChart(chart),
+                        .caption = "Rows without numbers: no pictures, or too few to be shown."};
+}
+
+std::string Verdict(const FederationState& state) {
+  const AccuracyMatrix& matrix = state.matrix();
+  const std::string plan = "Plan " + state.plan().name + ": ";
+  if (matrix.rows() == 0) return plan + "no task is finished yet.";
+  std::string text =
+      plan + std::to_string(matrix.rows()) + " of " + std::to_string(state.plan().tasks.size()) + " tasks finished";
+  if (const auto average = Value(matrix.AverageAccuracyMillionths())) {
+    text += "; average accuracy " + report::FormatFixed(*average, 4);
+  }
+  if (const auto forgetting = Value(matrix.DeLangeForgettingMillionths()); forgetting && matrix.rows() > 1) {
+    text += "; forgetting " + report::FormatFixed(*forgetting, 4);
+  }
+  return text + ".";
+}
+
+report::ReportPart TableOr(Table table, const std::string& nothing) {
+  if (table.rows.empty()) return report::Paragraph{nothing};
+  return table;
+}
+
+}  // namespace
+
+ConsortiumReport::ConsortiumReport(const FederationState& state, const FederationHistory& history, ReportedLog log)
+    : state_(state), history_(history), log_(log) {
+  if (!state.has_plan()) throw Error(ErrorCode::kConflict, "the log has no plan yet: there is nothing to report on");
+}
+
+std::vector<std::pair<std::string, Table>> ConsortiumReport::Tables() const {
+  const Plan& plan = state_.plan();
+  return {{"matrix", MatrixTable(state_)},
+          {"summary", SummaryTable(state_)},
+          {"curves", CurveTable(state_)},
+          {"columns", ColumnTable(plan, history_)},
+          {"classes", ClassTable(plan, history_)},
+          {"rounds", RoundTable(plan, history_)},
+          {"updates", UpdateTable(plan, history_)},
+          {"gate", GateTable(plan, history_)},
+          {"refusals", RefusalTable(plan, history_)},
+          {"standstills", StandstillTable(plan, history_)},
+          {"rehearsal_not_done", MissedTable(plan, history_)},
+          {"traffic", TrafficTable(plan, history_)}};
+}
+
+std::string ConsortiumReport::Text() const {
+  std::string text = Verdict(state_) + "\nLog of " + state_.consortium().name + ": " + std::to_string(log_.entries) +
+                     " entries, root " + log_.root.Hex() + "\nModel " + state_.model().Hex() + "\n";
+  for (const auto& [name, table] : Tables()) {
+    if (!table.rows.empty()) text += "\n" + report::TextTable(table);
+  }
+  return text;
+}
+
+json ConsortiumReport::Json() const {
+  const Plan& plan = state_.plan();
+  json columns = json::array(), matrix = json::array(), tasks = json::array(), figures = json::object(),
+       traffic = json::array(), missed = json::array();
+  for (const Column& column : plan.Columns()) columns.push_back(column.title);
+  for (std::size_t t = 0; t < state_.matrix().rows(); ++t) {
+    json row = json::array();
+    for (std::size_t j = 0; j < state_.matrix().columns(); ++j) row.push_back(OrNull(state_.matrix().Millionths(t, j)));
+    matrix.push_back(std::move(row));
+  }
+  for (const MatrixFigure& figure : FiguresOf(state_.matrix())) figures[figure.name] = OrNull(figure.millionths);
+  for (std::uint32_t t = 0; t < history_.tasks().size(); ++t) {
+    const TaskRecord& task = history_.tasks()[t];
+    json rounds = json::array(), absent = json::array(), scored = json::array();
+    for (const RoundRecord& round : task.rounds) rounds.push_back(RoundJson(round));
+    for (const AbsentEntry& entry : task.absent) {
+      absent.push_back({{"site", entry.site}, {"exemplars", entry.exemplars}});
+    }
+    for (const ColumnFigures& column : FiguresOf(plan, task)) scored.push_back(ColumnJson(plan, column));
+    json standstills = json::array();
+    for (const StandstillRecord& record : task.standstills) {
+      standstills.push_back(
+          {{"round", record.round}, {"sites", record.sites}, {"what", record.what}, {"decision", record.decision}});
+    }
+    json classes = json::array();
+    for (const std::uint32_t label : plan.tasks.at(t).classes) classes.push_back(plan.classes[label]);
+    tasks.push_back({{"site", plan.tasks.at(t).site},
+                     {"classes", std::move(classes)},
+                     {"participants", task.participants},
+                     {"pictures", task.pictures},
+                     {"exemplars", OrNull(task.exemplars)},
+                     {"absent", std::move(absent)},
+                     {"standstills", std::move(standstills)},
+                     {"unscored", task.unscored},
+                     {"rounds", std::move(rounds)},
+                     {"columns", std::move(scored)},
+                     {"closed", task.closed}});
+  }
+  for (const MissedRehearsal& entry : MissedRehearsals(history_)) {
+    missed.push_back({{"task", entry.task},
+                      {"round", entry.round},
+                      {"site", entry.site},
+                      {"exemplars", entry.exemplars},
+                      {"why", entry.why}});
+  }
+  for (const SiteTraffic& site : TrafficOf(plan, history_)) {
+    traffic.push_back({{"site", site.site},
+                       {"updates", site.updates},
+                       {"update_bytes", site.update_bytes},
+                       {"evaluations", site.evaluations},
+                       {"score_bytes", site.score_bytes}});
+  }
+  return {{"format", kFormat},
+          {"consortium", state_.consortium().name},
+          {"plan", {{"name", plan.name}, {"digest", state_.plan_digest().Hex()}, {"classes", plan.classes}}},
+          {"log", {{"entries", log_.entries}, {"root", log_.root.Hex()}}},
+          {"model", state_.model().Hex()},
+          {"finished", state_.phase() == Phase::kClosed},
+          {"columns", std::move(columns)},
+          {"matrix_millionths", std::move(matrix)},
+          {"figures_millionths", std::move(figures)},
+          {"tasks", std::move(tasks)},
+          {"rehearsal_not_done", std::move(missed)},
+          {"traffic", std::move(traffic)}};
+}
+
+std::string ConsortiumReport::Html() const {
+  const Plan& plan = state_.plan();
+  report::HtmlReport page{.title = "Consortium " + state_.consortium().name + ": " + plan.name,
+                          .summary = Verdict(state_),
+                          .settings = {},
+                          .sections = {}};
+  std::string sites;
+  for (const std::string& site : plan.Sites()) sites += (sites.empty() ? "" : ", ") + site;
+  page.settings = {{"plan", plan.name + ", " + state_.plan_digest().Hex()},
+                   {"hospitals", sites},
+                   {"classes", std::to_string(plan.classes.size())},
+                   {"merged by", std::string(AggregationRuleName(plan.aggregation.rule))},
+                   {"smallest class shown", std::to_string(plan.min_pictures) + " pictures"},
+                   {"log", std::to_string(log_.entries) + " entries, root " + log_.root.Hex()},
+                   {"model", state_.model().Hex()},
+                   {"state", std::string(PhaseName(state_.phase()))}};
+
+  report::ReportSection accuracy{.title = "Accuracy and forgetting", .parts = {}};
+  if (state_.matrix().rows() > 0) {
+    accuracy.parts = {MatrixTable(state_), AccuracyChart(state_), SummaryTable(state_), CurveTable(state_),
+                      CourseChart(state_)};
+  } else {
+    accuracy.parts.emplace_back(report::Paragraph{"No task is finished yet."});
+  }
+  page.sections.push_back(std::move(accuracy));
+
+  // The last model that every hospital has scored.
+  for (std::size_t t = history_.tasks().size(); t-- > 0;) {
+    const std::vector<ColumnFigures> columns = FiguresOf(plan, history_.tasks()[t]);
+    if (columns.empty()) continue;
+    report::ReportSection classes{.title = "Classes, after task " + TaskTitle(plan, static_cast<std::uint32_t>(t)),
+                                  .parts = {}};
+    for (std::size_t j = 0; j < columns.size(); ++j) {
+      classes.parts.emplace_back(ClassTable(plan, columns[j]));
+      if (j >= kMaxChartedColumns) continue;
+      if (auto chart = ConfusionFigure(plan, history_.tasks()[t], columns[j])) classes.parts.emplace_back(*chart);
+    }
+    page.sections.push_back(std::move(classes));
+    break;
+  }
+  page.sections.push_back({.title = "Every hospital after every task", .parts = {ColumnTable(plan, history_)}});
+  page.sections.push_back(
+      {.title = "Rounds",
+       .parts = {TableOr(RoundTable(plan, history_), "No round was opened yet."),
+                 TableOr(GateTable(plan, history_),
+                         "No candidate was judged: the plan has no retention gate, or no "
+                         "later task began."),
+                 TableOr(RefusalTable(plan, history_), "No update was refused."),
+                 TableOr(StandstillTable(plan, history_), "The plan never stood still."),
+                 TableOr(MissedTable(plan, history_), "Every rehearsal that the plan asks for was done.")}});
+  page.sections.push_back({.title = "What was sent", .parts = {TrafficTable(plan, history_)}});
+  return report::RenderHtml(page);
+}
+
+void ConsortiumReport::WriteTo(FileSystem& files, const Path& folder) const {
+  files.CreateFolders(folder);
+  WriteFileAtomically(files, folder / "report.txt", Text());
+  WriteFileAtomically(files, folder / "report.json", Json().dump(2) + "\n");
+  WriteFileAtomically(files, folder / "report.html", Html());
+  for (const auto& [name, table] : Tables())
+    WriteFileAtomically(files, folder / (name + ".csv"), report::CsvTable(table));
+}
+
+}  // namespace hemafed

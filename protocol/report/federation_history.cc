@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "protocol/report/federation_history.h"
+
+#include <utility>
+#include <variant>
+
+#include "codec/reports.h"
+#include "common/error.h"
+
+namespace hemafed {
+
+void FederationHistory::Add(const FederationState& before, const Entry& entry) {
+  if (const auto* opened = std::get_if<TaskOpenedEntry>(&entry.body)) {
+    tasks_.push_back({.participants = opened->participants});
+    agreed_.clear();
+  } else if (const auto* round = std::get_if<RoundOpenedEntry>(&entry.body)) {
+    tasks_.back().rounds.push_back({.task = round->task, .round = round->round, .model = round->base});
+  } else if (const auto* refused = std::get_if<RefusedEntry>(&entry.body)) {
+    Round().refused.push_back(*refused);
+  } else if (const auto* absent = std::get_if<AbsentEntry>(&entry.body)) {
+    TaskRecord& task = tasks_.back();
+    if (before.phase() == Phase::kEvaluating) return;  // Told by what is missing when the task closes.
+    (task.rounds.empty() ? task.absent : task.rounds.back().absent).push_back(*absent);
+  } else if (std::holds_alternative<CandidateEntry>(entry.body)) {
+    if (before.candidate()) Judge(before);
+  } else if (const auto* closed = std::get_if<RoundClosedEntry>(&entry.body)) {
+    CloseRound(before, *closed);
+  } else if (std::holds_alternative<TaskClosedEntry>(entry.body)) {
+    TaskRecord& task = tasks_.back();
+    task.closed = true;
+    for (const std::string& site : before.plan().Sites()) {
+      if (!task.evaluations.contains(site)) task.unscored.push_back(site);
+    }
+  } else if (const auto* paused = std::get_if<PausedEntry>(&entry.body)) {
+    tasks_.back().standstills.push_back({.round = paused->round, .sites = paused->sites, .what = paused->reason});
+  } else if (const auto* decision = std::get_if<DecisionEntry>(&entry.body)) {
+    tasks_.back().standstills.push_back({.round = decision->round,
+                                         .sites = {decision->site},
+                                         .what = std::string(DecisionName(decision->kind)),
+                                         .decision = true});
+  } else if (const auto* statement = std::get_if<StatementEntry>(&entry.body)) {
+    Add(before, *statement);
+  }
+}
+
+void FederationHistory::Add(const FederationState& before, const StatementEntry& entry) {
+  const JsonFields body(entry.statement.body, "statement of " + entry.site);
+  TaskRecord& task = tasks_.back();
+  switch (entry.statement.kind) {
+    case StatementKind::kCommitment: task.pictures[entry.site] = CommitmentReport::FromJson(body).pictures; break;
+    case StatementKind::kUpdate: {
+      const auto report = UpdateReport::FromJson(body);
+      Round().updates.push_back({.site = entry.site,
+                                 .pictures = report.pictures,
+                                 .file_bytes = report.file_bytes,
+                                 .loss_millionths = report.loss_millionths,
+                                 .distillation_millionths = report.distillation_millionths,
+                                 .weight = {}});
+      break;
+    }
+    case StatementKind::kExemplars: task.exemplars = ExemplarReport::FromJson(body).kept; break;
+    case StatementKind::kEvaluation: {
+      const Plan& plan = before.plan();
+      const std::size_t classes = plan.classes.size();
+      const auto report = EvaluationReport::FromJson(entry.statement.body, classes, plan.PoolsOf(entry.site));
+      if (report.scores()) {
+        const Digest& digest = report.scores()->values;
+        ScoreHistograms scores = ReadCanonicalScores(*open_(digest), classes);
+        if (scores.Hash() != digest) {
+          throw Error(ErrorCode::kCorrupt, "the object " + digest.Hex() + " does not have the content of its name");
+        }
+        if (const auto why = scores.WhyNotOf(report, plan.min_pictures)) {
+          throw Error(ErrorCode::kCorrupt, "evaluation of " + entry.site + ": " + *why);
+        }
+        task.scores.emplace(entry.site, std::move(scores));
+      }
+      task.evaluations.emplace(entry.site, report);
+      break;
+    }
+    case StatementKind::kAcknowledgement:
+    case StatementKind::kJudgement: break;  // Judgements are read from the state once all are there.
+  }
+}
+
+void FederationHistory::Judge(const FederationState& before) {
+  GateRecord gate{.halvings = before.candidate()->halvings, .accepted = before.CandidateAccepted()};
+  for (const auto& [site, report] : before.judgements()) {
+    const auto base = agreed_.find(site);
+    gate.pictures += report.pictures;
+    gate.agrees += report.agrees;
+    gate.agreed_before += base == agreed_.end() ? report.pictures : base->second;
+  }
+  if (gate.accepted) {
+    agreed_.clear();
+    for (const auto& [site, report] : before.judgements()) agreed_[site] = report.agrees;
+  }
+  Round().gate.push_back(gate);
+}
+
+void FederationHistory::CloseRound(const FederationState& before, const RoundClosedEntry& entry) {
+  if (before.candidate()) Judge(before);
+  RoundRecord& round = Round();
+  round.closed = true;
+  round.rejected = entry.rejected;
+  round.halvings = entry.halvings;
+  round.model = entry.model;
+  for (const auto& [site, weight] : entry.weights) {
+    for (UpdateRecord& update : round.updates) {
+      if (update.site == site) update.weight = weight;
+    }
+  }
+}
+
+}  // namespace hemafed

@@ -1,0 +1,104 @@
+// protocol/report/federation_history.h
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a log says about the whole course of a plan: FederationState forgets a round when the next one opens, a report
+// needs them all. Call Add with each entry and the state before it, as the auditor's replay is called; nothing is
+// checked again, except that score histograms are those that the site signed.
+//
+// Memory: one record for each round and update; a plan of kMaxTasks x kMaxRounds is bounded by its log.
+//
+// Errors: kNotFound or kCorrupt for a missing or changed object of score histograms. Thread-safety: one thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "codec/score_histograms.h"
+#include "protocol/federation/federation_state.h"
+
+namespace hemafed {
+
+// One update that was taken.
+struct UpdateRecord {
+  std::string site;
+  std::uint64_t pictures = 0;
+  std::uint64_t file_bytes = 0;
+  std::uint64_t loss_millionths = 0;
+  std::uint64_t distillation_millionths = 0;
+  std::optional<std::uint32_t> weight;  // Of 2^15; none while the round is open.
+};
+
+// What the judges said of one candidate, all their pictures together.
+struct GateRecord {
+  std::uint32_t halvings = 0;
+  std::uint64_t pictures = 0;
+  std::uint64_t agreed_before = 0;  // With the round's base.
+  std::uint64_t agrees = 0;
+  bool accepted = false;
+};
+
+struct RoundRecord {
+  std::uint32_t task = 0, round = 0;
+  std::vector<UpdateRecord> updates;  // In the order in which they came.
+  std::vector<RefusedEntry> refused;
+  std::vector<AbsentEntry> absent;  // From this round on.
+  std::vector<GateRecord> gate;
+  bool closed = false;
+  bool rejected = false;
+  std::uint32_t halvings = 0;
+  Digest model;
+};
+
+// The task stood still, or the operator decided about a site.
+struct StandstillRecord {
+  std::uint32_t round = 0;
+  std::vector<std::string> sites;
+  std::string what;  // Reason of a pause; name of a decision.
+  bool decision = false;
+};
+
+struct TaskRecord {
+  std::vector<std::string> participants;
+  std::map<std::string, std::uint64_t> pictures;  // By site: what it committed to.
+  std::optional<std::uint64_t> exemplars;         // That the active site keeps in all its lists.
+  std::vector<AbsentEntry> absent;                // Before the first round.
+  std::vector<RoundRecord> rounds;
+  std::vector<StandstillRecord> standstills;
+  std::vector<std::string> unscored;  // Sites whose evaluation the task was closed without.
+  std::map<std::string, EvaluationReport> evaluations;
+  std::map<std::string, ScoreHistograms> scores;  // Of those that may be shown.
+  bool closed = false;
+};
+
+class FederationHistory {
+ public:
+  // Opens an object by its digest, or throws kNotFound.
+  using OpenObject = std::function<std::unique_ptr<ReadableFile>(const Digest&)>;
+
+  explicit FederationHistory(OpenObject open) : open_(std::move(open)) {}
+
+  // `before` is the state that the entry is about to be applied to, and the entry may stand there.
+  void Add(const FederationState& before, const Entry& entry);
+
+  // Of the tasks opened so far.
+  [[nodiscard]] const std::vector<TaskRecord>& tasks() const { return tasks_; }
+
+ private:
+  void Add(const FederationState& before, const StatementEntry& entry);
+  void CloseRound(const FederationState& before, const RoundClosedEntry& entry);
+  // What the judges decided about the state's candidate.
+  void Judge(const FederationState& before);
+  [[nodiscard]] RoundRecord& Round() { return tasks_.back().rounds.back(); }
+
+  OpenObject open_;
+  std::vector<TaskRecord> tasks_;
+  std::map<std::string, std::uint64_t> agreed_;  // By judge, on the open round's base; none in a task's first round.
+};
+
+}  // namespace hemafed

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "protocol/report/report_figures.h"
+
+#include <algorithm>
+
+#include "codec/exact.h"
+
+namespace hemafed {
+
+ClassSet ClassesOf(const Plan& plan, const Column& column) { return plan.PoolsOf(column.site).at(column.pool); }
+
+std::vector<ColumnFigures> FiguresOf(const Plan& plan, const TaskRecord& task) {
+  std::vector<ColumnFigures> figures;
+  if (!task.closed) return figures;
+  for (const Column& column : plan.Columns()) {
+    const auto evaluation = task.evaluations.find(column.site);
+    const bool scored = evaluation != task.evaluations.end();
+    ColumnFigures of_column{.column = column,
+                            .scored = scored,
+                            .metrics = scored ? MetricsOf(evaluation->second, column.pool) : ColumnMetrics{},
+                            .auc = std::vector<std::optional<std::uint64_t>>(plan.classes.size()),
+                            .macro_auc = {}};
+    of_column.metrics.classes.resize(plan.classes.size());
+    if (const auto scores = task.scores.find(column.site); scores != task.scores.end()) {
+      Int128 sum = 0;
+      std::size_t counted = 0;
+      for (const std::uint32_t label : ClassesOf(plan, column)) {
+        const auto& histogram = scores->second.At(label);
+        if (!histogram) continue;
+        of_column.auc[label] = histogram->AucMillionths();
+        if (!of_column.auc[label]) continue;
+        sum += *of_column.auc[label];
+        ++counted;
+      }
+      if (counted > 0) of_column.macro_auc = static_cast<std::uint64_t>(DivideHalfEven(sum, counted));
+    }
+    figures.push_back(std::move(of_column));
+  }
+  return figures;
+}
+
+std::vector<MatrixFigure> FiguresOf(const AccuracyMatrix& matrix) {
+  if (matrix.rows() == 0) return {};
+  const std::size_t last = matrix.rows() - 1;
+  return {
+      {"average_accuracy", "mean accuracy of the last model over the tasks learned",
+       matrix.AverageAccuracyMillionths()},
+      {"mean_over_steps", "mean of that figure over the models after each task", matrix.MeanOverStepsMillionths()},
+      {"learning_accuracy", "mean accuracy of each task's own model on it", matrix.LearningAccuracyMillionths()},
+      {"de_lange_forgetting", "mean loss since a task was learned", matrix.DeLangeForgettingMillionths()},
+      {"chaudhry_forgetting", "mean loss since a task was at its best", matrix.ChaudhryForgettingMillionths()},
+      {"first_task_drop", "mean loss of the first task by each later one", matrix.FirstTaskDropMillionths()},
+      {"backward_transfer", "mean gain since a task was learned", matrix.BackwardTransferMillionths()},
+      {"unseen_accuracy", "mean accuracy of the last model where it never trained", matrix.UnseenMillionths(last)},
+  };
+}
+
+std::vector<MissedRehearsal> MissedRehearsals(const FederationHistory& history) {
+  std::vector<MissedRehearsal> missed;
+  for (std::uint32_t t = 0; t < history.tasks().size(); ++t) {
+    const TaskRecord& task = history.tasks()[t];
+    std::vector<AbsentEntry> absent = task.absent;
+    for (const RoundRecord& round : task.rounds) {
+      absent.insert(absent.end(), round.absent.begin(), round.absent.end());
+      for (const AbsentEntry& entry : absent) {
+        // An absent judge may have rehearsed in the round that it did not judge.
+        const bool rehearsed = std::any_of(round.updates.begin(), round.updates.end(),
+                                           [&](const UpdateRecord& update) { return update.site == entry.site; });
+        const bool takes_part =
+            std::find(task.participants.begin(), task.participants.end(), entry.site) != task.participants.end();
+        if (!rehearsed && takes_part) missed.push_back({t, round.round, entry.site, entry.exemplars, "absent"});
+      }
+      for (const RefusedEntry& refused : round.refused) {
+        if (refused.site == task.participants.front()) continue;
+        const auto committed = task.pictures.find(refused.site);
+        missed.push_back(
+            {t, round.round, refused.site, committed == task.pictures.end() ? 0 : committed->second, "update refused"});
+      }
+    }
+  }
+  return missed;
+}
+
+std::vector<SiteTraffic> TrafficOf(const Plan& plan, const FederationHistory& history) {
+  std::vector<SiteTraffic> traffic;
+  for (const std::string& site : plan.Sites()) {
+    SiteTraffic of_site{.site = site};
+    for (const TaskRecord& task : history.tasks()) {
+      for (const RoundRecord& round : task.rounds) {
+        for (const UpdateRecord& update : round.updates) {
+          if (update.site != site) continue;
+          ++of_site.updates;
+          of_site.update_bytes += update.file_bytes;
+        }
+      }
+      const auto evaluation = task.evaluations.find(site);
+      if (evaluation == task.evaluations.end()) continue;
+      ++of_site.evaluations;
+      if (evaluation->second.scores()) of_site.score_bytes += evaluation->second.scores()->file_bytes;
+    }
+    traffic.push_back(std::move(of_site));
+  }
+  return traffic;
+}
+
+}  // namespace hemafed

@@ -1,0 +1,36 @@
+// protocol/report/report_tables.h
+// SPDX-License-Identifier: Apache-2.0
+//
+// The tables of the consortium's report (docs/report.md). Used by protocol/report/ only.
+//
+// Thread-safety: free functions.
+#pragma once
+
+#include "common/report/table.h"
+#include "protocol/report/report_figures.h"
+
+namespace hemafed {
+
+// Title of a task's row: "2: jena".
+[[nodiscard]] std::string TaskTitle(const Plan& plan, std::uint32_t task);
+
+// a[t][j], and the figures taken from it.
+[[nodiscard]] report::Table MatrixTable(const FederationState& state);
+[[nodiscard]] report::Table SummaryTable(const FederationState& state);
+[[nodiscard]] report::Table CurveTable(const FederationState& state);
+// After each task that is closed, every column of the matrix: pictures, accuracy with interval, means over classes.
+[[nodiscard]] report::Table ColumnTable(const Plan& plan, const FederationHistory& history);
+// The same class by class.
+[[nodiscard]] report::Table ClassTable(const Plan& plan, const FederationHistory& history);
+// The classes of one column, for people.
+[[nodiscard]] report::Table ClassTable(const Plan& plan, const ColumnFigures& figures);
+
+[[nodiscard]] report::Table RoundTable(const Plan& plan, const FederationHistory& history);
+[[nodiscard]] report::Table UpdateTable(const Plan& plan, const FederationHistory& history);
+[[nodiscard]] report::Table GateTable(const Plan& plan, const FederationHistory& history);
+[[nodiscard]] report::Table RefusalTable(const Plan& plan, const FederationHistory& history);
+[[nodiscard]] report::Table StandstillTable(const Plan& plan, const FederationHistory& history);
+[[nodiscard]] report::Table MissedTable(const Plan& plan, const FederationHistory& history);
+[[nodiscard]] report::Table TrafficTable(const Plan& plan, const FederationHistory& history);
+
+}  // namespace hemafed
