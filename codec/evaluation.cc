@@ -65,9 +65,7 @@ std::optional<EvaluationReport::Pool> ReadPool(const json& object,
 
 }  // namespace
 
-json ScoresFile::ToJson() const {
-  return {{"values", values.Hex()}, {"file", file.Hex()}, {"file_bytes", file_bytes}};
-}
+json ScoresFile::ToJson() const { return {{"values", values.Hex()}, {"file", file.Hex()}, {"file_bytes", file_bytes}}; }
 
 ScoresFile ScoresFile::FromJson(JsonFields fields) {
   const ScoresFile scores{.values = fields.Sha256Digest("values"),

@@ -136,8 +136,8 @@ class AccuracyMatrix {
   // and Ranzato, NeurIPS 2017, BWT.)  It is minus De Lange's forgetting, to the last digit.
   //
   // Their forward transfer, FWT = (1/(T-1)) sum_{j>1} (a[j-1][j] - b[j]), is not here: b[j] is the accuracy of a model
-  // that has not learned anything, which no site of a federation scores. UnseenMillionths says how good a model is where
-  // it has not trained, without such a baseline.
+  // that has not learned anything, which no site of a federation scores. UnseenMillionths says how good a model is
+  // where it has not trained, without such a baseline.
   [[nodiscard]] Figure BackwardTransferMillionths() const;
   // (1/(T-1)) sum_{j<T} (max_{l<T} a[l][j] - a[T][j]); 0 after the first task.  (Chaudhry et al., ECCV 2018, eq. 3.)
   [[nodiscard]] Figure ChaudhryForgettingMillionths() const;

@@ -29,10 +29,10 @@ std::optional<double> Value(const std::optional<Number>& millionths) {
   return millionths ? std::optional(static_cast<double>(*millionths) / 1e6) : std::nullopt;
 }
 
-json Scores(const ScoresMillionths& scores) {
+json Scores(const ScoresMillionths& scores, const ColumnFigures& figures) {
   return {{"precision", scores.precision},
           {"sensitivity", scores.sensitivity},
-          {"specificity", scores.specificity},
+          {"specificity", figures.has_strangers ? json(scores.specificity) : json(nullptr)},
           {"f1", scores.f1}};
 }
 
@@ -47,7 +47,7 @@ json ColumnJson(const Plan& plan, const ColumnFigures& figures) {
   for (const std::uint32_t label : ClassesOf(plan, figures.column)) {
     json of_class = nullptr;
     if (const auto& scores = metrics.classes[label]) {
-      of_class = Scores(*scores);
+      of_class = Scores(*scores, figures);
       of_class["pictures"] = scores->pictures;
       of_class["auc"] = OrNull(figures.auc[label]);
     }
@@ -60,8 +60,8 @@ json ColumnJson(const Plan& plan, const ColumnFigures& figures) {
                  {"right", metrics.right},
                  {"accuracy", metrics.pictures == 0 ? json(nullptr) : json(metrics.accuracy)},
                  {"interval", nullptr},
-                 {"macro", metrics.macro ? Scores(*metrics.macro) : json(nullptr)},
-                 {"weighted", metrics.weighted ? Scores(*metrics.weighted) : json(nullptr)},
+                 {"macro", metrics.macro ? Scores(*metrics.macro, figures) : json(nullptr)},
+                 {"weighted", metrics.weighted ? Scores(*metrics.weighted, figures) : json(nullptr)},
                  {"macro_auc", OrNull(figures.macro_auc)},
                  {"classes", std::move(classes)}};
   if (const auto& interval = metrics.accuracy_interval) column["interval"] = {interval->low, interval->high};

@@ -21,6 +21,9 @@ std::vector<ColumnFigures> FiguresOf(const Plan& plan, const TaskRecord& task) {
                             .auc = std::vector<std::optional<std::uint64_t>>(plan.classes.size()),
                             .macro_auc = {}};
     of_column.metrics.classes.resize(plan.classes.size());
+    of_column.has_strangers =
+        std::none_of(of_column.metrics.classes.begin(), of_column.metrics.classes.end(),
+                     [&](const auto& scores) { return scores && scores->pictures == of_column.metrics.pictures; });
     if (const auto scores = task.scores.find(column.site); scores != task.scores.end()) {
       Int128 sum = 0;
       std::size_t counted = 0;

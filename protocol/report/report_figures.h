@@ -22,6 +22,8 @@ struct ColumnFigures {
   Column column;
   bool scored = false;  // Whether the hospital has scored this task's model; nothing below has a value otherwise.
   ColumnMetrics metrics;
+  // Whether pictures of several classes are shown; else nothing can be mistaken for a class, and specificity is 0 / 0.
+  bool has_strangers = false;
   std::vector<std::optional<std::uint64_t>> auc;  // By class of the plan, in millionths.
   std::optional<std::uint64_t> macro_auc;         // Mean over the classes that have one, rounded half to even.
 };

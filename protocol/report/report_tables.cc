@@ -125,7 +125,7 @@ std::vector<Cell> ClassRow(const Plan& plan, const ColumnFigures& figures, std::
   std::vector<Cell> row{plan.classes[label]};
   if (const auto& scores = figures.metrics.classes[label]) {
     row.insert(row.end(), {Count(scores->pictures), Fraction(scores->precision), Fraction(scores->sensitivity),
-                           Fraction(scores->specificity), Fraction(scores->f1)});
+                           figures.has_strangers ? Fraction(scores->specificity) : Cell{}, Fraction(scores->f1)});
   } else {
     row.resize(6);
   }
@@ -165,7 +165,8 @@ Table ClassTable(const Plan& plan, const ColumnFigures& figures) {
   const auto mean = [&](const std::string& name, const std::optional<ScoresMillionths>& scores, Cell auc) {
     if (!scores) return;
     table.rows.push_back({name, Cell{}, Fraction(scores->precision), Fraction(scores->sensitivity),
-                          Fraction(scores->specificity), Fraction(scores->f1), std::move(auc)});
+                          figures.has_strangers ? Fraction(scores->specificity) : Cell{}, Fraction(scores->f1),
+                          std::move(auc)});
   };
   mean("macro mean", figures.metrics.macro, Fraction(figures.macro_auc));
   mean("weighted mean", figures.metrics.weighted, Cell{});

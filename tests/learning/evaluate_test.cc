@@ -4,6 +4,9 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "learning/models/grow_head.h"
 #include "tests/expect_error.h"
 #include "tests/learning/memory_source.h"
@@ -32,6 +35,42 @@ TEST(Evaluate, CountsWhatOnePictureAtATimeGives) {
   }
   EXPECT_EQ(done, (std::vector<std::uint64_t>{10, 20, 23}));
   EXPECT_TRUE(source.augmentations.empty());
+}
+
+TEST(Evaluate, CountsEachPicturesSoftmaxScoresInTheSamePass) {
+  const Classifier model = RecipeModel(Architecture::kSmallCnn, 3);
+  MemorySource source = EasyPictures(23, 5, 24, 1);  // Labels 3 and 4 are not known to the model.
+  ScoreTally tally(5);
+  std::uint64_t passes = 0;
+  const ConfusionMatrix counts = Evaluate(
+      model, source, 5, 23, [&](std::uint64_t) { ++passes; }, &tally);
+  EXPECT_EQ(passes, 1u);
+  const at::NoGradGuard no_gradients;
+  std::vector<std::uint32_t> all(23);
+  for (std::uint32_t i = 0; i < 23; ++i) all[i] = i;
+  // The same batch, so that the logits have the same last bits.
+  const at::Tensor logits = model.Forward(source.Get(all, std::nullopt).images).to(at::kDouble);
+  std::vector<std::vector<std::vector<std::uint32_t>>> want(
+      5, std::vector<std::vector<std::uint32_t>>(5, std::vector<std::uint32_t>(kHistogramBins)));
+  for (std::uint32_t i = 0; i < 23; ++i) {
+    double sum = 0;
+    const double largest = logits[i].max().item<double>();
+    for (std::int64_t k = 0; k < 3; ++k) sum += std::exp(logits[i][k].item<double>() - largest);
+    for (std::int64_t k = 0; k < 5; ++k) {
+      const double score = k < 3 ? std::exp(logits[i][k].item<double>() - largest) / sum : 0.0;
+      const auto bin = std::min<std::size_t>(1023, static_cast<std::size_t>(std::floor(score * 1024)));
+      ++want[static_cast<std::size_t>(source.Label(i))][static_cast<std::size_t>(k)][bin];
+    }
+  }
+  for (std::size_t truth = 0; truth < 5; ++truth) {
+    for (std::size_t k = 0; k < 5; ++k) {
+      const auto got = tally.Of(truth, k);
+      EXPECT_EQ(std::vector<std::uint32_t>(got.begin(), got.end()), want[truth][k]) << truth << " scored as " << k;
+    }
+    std::uint64_t pictures = 0;
+    for (std::uint32_t i = 0; i < 23; ++i) pictures += source.Label(i) == static_cast<std::int64_t>(truth) ? 1 : 0;
+    EXPECT_EQ(counts.RowSum(truth), pictures);
+  }
 }
 
 TEST(Evaluate, EqualLogitsGoToTheLowestClass) {

@@ -139,6 +139,12 @@ TEST(ConsortiumReport, PageLoadsNothingAndEveryTableHasAFile) {
                            "standstills", "rehearsal_not_done", "traffic"}) {
     EXPECT_TRUE(files.contains(std::string(name) + ".csv")) << name;
   }
+  // A hospital that learns one class in a task has a column of that class alone.
+  const json columns = json::parse(files.at("report.json")).at("tasks").at(3).at("columns");
+  EXPECT_EQ(columns.at(0).at("classes").at("basophil").at("specificity"), nullptr);
+  EXPECT_EQ(columns.at(0).at("classes").at("basophil").at("auc"), nullptr);
+  EXPECT_TRUE(columns.at(4).at("classes").at("basophil").at("specificity").is_number());
+  EXPECT_TRUE(columns.at(4).at("classes").at("basophil").at("auc").is_number());
   const std::string& matrix = files.at("matrix.csv");
   EXPECT_EQ(std::count(matrix.begin(), matrix.end(), '\n'), 5) << "a title and four tasks";
 }
