@@ -191,6 +191,7 @@ std::vector<std::pair<std::string, Table>> ConsortiumReport::Tables() const {
           {"classes", ClassTable(plan, history_)},
           {"rounds", RoundTable(plan, history_)},
           {"updates", UpdateTable(plan, history_)},
+          {"sums", SumsTable(plan, history_)},
           {"gate", GateTable(plan, history_)},
           {"refusals", RefusalTable(plan, history_)},
           {"standstills", StandstillTable(plan, history_)},
@@ -231,6 +232,14 @@ json ConsortiumReport::Json() const {
       standstills.push_back(
           {{"round", record.round}, {"sites", record.sites}, {"what", record.what}, {"decision", record.decision}});
     }
+    json sums = nullptr;
+    if (task.sums) {
+      sums = {{"site", task.sums->site},
+              {"pictures", task.sums->pictures},
+              {"clamped", task.sums->clamped},
+              {"file_bytes", task.sums->file_bytes},
+              {"head", task.sums->head ? json(task.sums->head->Hex()) : json(nullptr)}};
+    }
     json classes = json::array();
     for (const std::uint32_t label : plan.tasks.at(t).classes) classes.push_back(plan.classes[label]);
     tasks.push_back({{"site", plan.tasks.at(t).site},
@@ -241,6 +250,7 @@ json ConsortiumReport::Json() const {
                      {"absent", std::move(absent)},
                      {"standstills", std::move(standstills)},
                      {"unscored", task.unscored},
+                     {"sums", std::move(sums)},
                      {"rounds", std::move(rounds)},
                      {"columns", std::move(scored)},
                      {"closed", task.closed}});
@@ -256,6 +266,8 @@ json ConsortiumReport::Json() const {
     traffic.push_back({{"site", site.site},
                        {"updates", site.updates},
                        {"update_bytes", site.update_bytes},
+                       {"sums", site.sums},
+                       {"sums_bytes", site.sums_bytes},
                        {"evaluations", site.evaluations},
                        {"score_bytes", site.score_bytes}});
   }
@@ -317,6 +329,8 @@ std::string ConsortiumReport::Html() const {
   page.sections.push_back(
       {.title = "Rounds",
        .parts = {TableOr(RoundTable(plan, history_), "No round was opened yet."),
+                 TableOr(SumsTable(plan, history_),
+                         "No head was solved from sums: the plan learns by rounds, or no task got so far."),
                  TableOr(GateTable(plan, history_),
                          "No candidate was judged: the plan has no retention gate, or no "
                          "later task began."),

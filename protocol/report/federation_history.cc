@@ -31,6 +31,8 @@ void FederationHistory::Add(const FederationState& before, const Entry& entry) {
     for (const std::string& site : before.plan().Sites()) {
       if (!task.evaluations.contains(site)) task.unscored.push_back(site);
     }
+  } else if (const auto* solved = std::get_if<HeadSolvedEntry>(&entry.body)) {
+    tasks_.back().sums.value().head = solved->head;
   } else if (const auto* paused = std::get_if<PausedEntry>(&entry.body)) {
     tasks_.back().standstills.push_back({.round = paused->round, .sites = paused->sites, .what = paused->reason});
   } else if (const auto* decision = std::get_if<DecisionEntry>(&entry.body)) {
@@ -75,6 +77,15 @@ void FederationHistory::Add(const FederationState& before, const StatementEntry&
         task.scores.emplace(entry.site, std::move(scores));
       }
       task.evaluations.emplace(entry.site, report);
+      break;
+    }
+    case StatementKind::kSums: {
+      const auto report = SumsReport::FromJson(body);
+      task.sums = SumsRecord{.site = entry.site,
+                             .pictures = report.pictures,
+                             .clamped = report.clamped,
+                             .file_bytes = report.file_bytes,
+                             .head = {}};
       break;
     }
     case StatementKind::kAcknowledgement:

@@ -63,12 +63,22 @@ struct StandstillRecord {
   bool decision = false;
 };
 
+// What the analytic head was solved from (docs/feature_sums.md).
+struct SumsRecord {
+  std::string site;
+  std::uint64_t pictures = 0;
+  std::uint64_t clamped = 0;  // Features beyond the grid's reach.
+  std::uint64_t file_bytes = 0;
+  std::optional<Digest> head;  // None until it is solved.
+};
+
 struct TaskRecord {
   std::vector<std::string> participants;
   std::map<std::string, std::uint64_t> pictures;  // By site: what it committed to.
   std::optional<std::uint64_t> exemplars;         // That the active site keeps in all its lists.
   std::vector<AbsentEntry> absent;                // Before the first round.
   std::vector<RoundRecord> rounds;
+  std::optional<SumsRecord> sums;  // Of plans that solve the head.
   std::vector<StandstillRecord> standstills;
   std::vector<std::string> unscored;  // Sites whose evaluation the task was closed without.
   std::map<std::string, EvaluationReport> evaluations;

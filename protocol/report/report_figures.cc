@@ -96,6 +96,10 @@ std::vector<SiteTraffic> TrafficOf(const Plan& plan, const FederationHistory& hi
           of_site.update_bytes += update.file_bytes;
         }
       }
+      if (task.sums && task.sums->site == site) {
+        ++of_site.sums;
+        of_site.sums_bytes += task.sums->file_bytes;
+      }
       const auto evaluation = task.evaluations.find(site);
       if (evaluation == task.evaluations.end()) continue;
       ++of_site.evaluations;

@@ -229,6 +229,20 @@ Table UpdateTable(const Plan& plan, const FederationHistory& history) {
   return table;
 }
 
+Table SumsTable(const Plan& plan, const FederationHistory& history) {
+  Table table{.title = "Sums and heads",
+              .columns = {{"task"}, {"site"}, {"pictures"}, {"clamped features"}, {"bytes"}, {"head"}},
+              .rows = {},
+              .notes = {}};
+  for (std::uint32_t t = 0; t < history.tasks().size(); ++t) {
+    const auto& sums = history.tasks()[t].sums;
+    if (!sums) continue;
+    table.rows.push_back({TaskTitle(plan, t), sums->site, Count(sums->pictures), Count(sums->clamped),
+                          Count(sums->file_bytes), sums->head ? Cell{sums->head->Hex()} : Cell{}});
+  }
+  return table;
+}
+
 Table GateTable(const Plan& plan, const FederationHistory& history) {
   Table table{.title = "Decisions of the retention gate",
               .columns = {{"task"}, {"round"}, {"halvings"}, {"pictures"}, {"agreed before"}, {"agree"}, {"decision"}},
@@ -283,13 +297,14 @@ Table MissedTable(const Plan& plan, const FederationHistory& history) {
 }
 
 Table TrafficTable(const Plan& plan, const FederationHistory& history) {
-  Table table{.title = "What sites sent",
-              .columns = {{"site"}, {"updates"}, {"update bytes"}, {"evaluations"}, {"score bytes"}},
-              .rows = {},
-              .notes = {"Files as they travelled, by the log. Models on their way to the sites are not in it."}};
+  Table table{
+      .title = "What sites sent",
+      .columns = {{"site"}, {"updates"}, {"update bytes"}, {"sums"}, {"sums bytes"}, {"evaluations"}, {"score bytes"}},
+      .rows = {},
+      .notes = {"Files as they travelled, by the log. Models on their way to the sites are not in it."}};
   for (const SiteTraffic& site : TrafficOf(plan, history)) {
-    table.rows.push_back(
-        {site.site, Count(site.updates), Count(site.update_bytes), Count(site.evaluations), Count(site.score_bytes)});
+    table.rows.push_back({site.site, Count(site.updates), Count(site.update_bytes), Count(site.sums),
+                          Count(site.sums_bytes), Count(site.evaluations), Count(site.score_bytes)});
   }
   return table;
 }

@@ -27,6 +27,7 @@ namespace hemafed {
 
 [[nodiscard]] report::Table RoundTable(const Plan& plan, const FederationHistory& history);
 [[nodiscard]] report::Table UpdateTable(const Plan& plan, const FederationHistory& history);
+[[nodiscard]] report::Table SumsTable(const Plan& plan, const FederationHistory& history);
 [[nodiscard]] report::Table GateTable(const Plan& plan, const FederationHistory& history);
 [[nodiscard]] report::Table RefusalTable(const Plan& plan, const FederationHistory& history);
 [[nodiscard]] report::Table StandstillTable(const Plan& plan, const FederationHistory& history);

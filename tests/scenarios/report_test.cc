@@ -135,7 +135,7 @@ TEST(ConsortiumReport, PageLoadsNothingAndEveryTableHasAFile) {
   }
   EXPECT_NE(page.find("default-src 'none'"), std::string::npos);
   EXPECT_NE(page.find("watcher"), std::string::npos);
-  for (const char* name : {"matrix", "summary", "curves", "columns", "classes", "rounds", "updates", "gate", "refusals",
+  for (const char* name : {"matrix", "summary", "curves", "columns", "classes", "rounds", "updates", "sums", "gate", "refusals",
                            "standstills", "rehearsal_not_done", "traffic"}) {
     EXPECT_TRUE(files.contains(std::string(name) + ".csv")) << name;
   }
