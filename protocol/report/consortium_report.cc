@@ -232,6 +232,8 @@ json ConsortiumReport::Json() const {
       standstills.push_back(
           {{"round", record.round}, {"sites", record.sites}, {"what", record.what}, {"decision", record.decision}});
     }
+    json refused = json::array();
+    for (const RefusedEntry& entry : task.refused) refused.push_back({{"site", entry.site}, {"reason", entry.reason}});
     json sums = nullptr;
     if (task.sums) {
       sums = {{"site", task.sums->site},
@@ -250,6 +252,7 @@ json ConsortiumReport::Json() const {
                      {"absent", std::move(absent)},
                      {"standstills", std::move(standstills)},
                      {"unscored", task.unscored},
+                     {"refused", std::move(refused)},
                      {"sums", std::move(sums)},
                      {"rounds", std::move(rounds)},
                      {"columns", std::move(scored)},
@@ -334,7 +337,7 @@ std::string ConsortiumReport::Html() const {
                  TableOr(GateTable(plan, history_),
                          "No candidate was judged: the plan has no retention gate, or no "
                          "later task began."),
-                 TableOr(RefusalTable(plan, history_), "No update was refused."),
+                 TableOr(RefusalTable(plan, history_), "Nothing was refused."),
                  TableOr(StandstillTable(plan, history_), "The plan never stood still."),
                  TableOr(MissedTable(plan, history_), "Every rehearsal that the plan asks for was done.")}});
   page.sections.push_back({.title = "What was sent", .parts = {TrafficTable(plan, history_)}});

@@ -16,7 +16,8 @@ void FederationHistory::Add(const FederationState& before, const Entry& entry) {
   } else if (const auto* round = std::get_if<RoundOpenedEntry>(&entry.body)) {
     tasks_.back().rounds.push_back({.task = round->task, .round = round->round, .model = round->base});
   } else if (const auto* refused = std::get_if<RefusedEntry>(&entry.body)) {
-    Round().refused.push_back(*refused);
+    TaskRecord& task = tasks_.back();
+    (task.rounds.empty() ? task.refused : task.rounds.back().refused).push_back(*refused);
   } else if (const auto* absent = std::get_if<AbsentEntry>(&entry.body)) {
     TaskRecord& task = tasks_.back();
     if (before.phase() == Phase::kEvaluating) return;  // Told by what is missing when the task closes.

@@ -78,7 +78,8 @@ struct TaskRecord {
   std::optional<std::uint64_t> exemplars;         // That the active site keeps in all its lists.
   std::vector<AbsentEntry> absent;                // Before the first round.
   std::vector<RoundRecord> rounds;
-  std::optional<SumsRecord> sums;  // Of plans that solve the head.
+  std::vector<RefusedEntry> refused;  // Sums; refused updates stand in their rounds.
+  std::optional<SumsRecord> sums;     // Of plans that solve the head.
   std::vector<StandstillRecord> standstills;
   std::vector<std::string> unscored;  // Sites whose evaluation the task was closed without.
   std::map<std::string, EvaluationReport> evaluations;

@@ -59,6 +59,10 @@ std::vector<MatrixFigure> FiguresOf(const AccuracyMatrix& matrix) {
 }
 
 std::vector<MissedRehearsal> MissedRehearsals(const FederationHistory& history) {
+  const auto rehearsed_in = [](const RoundRecord& round, const std::string& site) {
+    return std::any_of(round.updates.begin(), round.updates.end(),
+                       [&](const UpdateRecord& update) { return update.site == site; });
+  };
   std::vector<MissedRehearsal> missed;
   for (std::uint32_t t = 0; t < history.tasks().size(); ++t) {
     const TaskRecord& task = history.tasks()[t];
@@ -67,14 +71,14 @@ std::vector<MissedRehearsal> MissedRehearsals(const FederationHistory& history) 
       absent.insert(absent.end(), round.absent.begin(), round.absent.end());
       for (const AbsentEntry& entry : absent) {
         // An absent judge may have rehearsed in the round that it did not judge.
-        const bool rehearsed = std::any_of(round.updates.begin(), round.updates.end(),
-                                           [&](const UpdateRecord& update) { return update.site == entry.site; });
+        const bool rehearsed = rehearsed_in(round, entry.site);
         const bool takes_part =
             std::find(task.participants.begin(), task.participants.end(), entry.site) != task.participants.end();
         if (!rehearsed && takes_part) missed.push_back({t, round.round, entry.site, entry.exemplars, "absent"});
       }
       for (const RefusedEntry& refused : round.refused) {
-        if (refused.site == task.participants.front()) continue;
+        // The operator may have let it train again.
+        if (refused.site == task.participants.front() || rehearsed_in(round, refused.site)) continue;
         const auto committed = task.pictures.find(refused.site);
         missed.push_back(
             {t, round.round, refused.site, committed == task.pictures.end() ? 0 : committed->second, "update refused"});

@@ -258,13 +258,21 @@ Table GateTable(const Plan& plan, const FederationHistory& history) {
 }
 
 Table RefusalTable(const Plan& plan, const FederationHistory& history) {
-  Table table{
-      .title = "Refused updates", .columns = {{"task"}, {"round"}, {"site"}, {"reason"}}, .rows = {}, .notes = {}};
-  ForEachRound(history, [&](std::uint32_t t, const TaskRecord&, const RoundRecord& round) {
-    for (const RefusedEntry& refused : round.refused) {
-      table.rows.push_back({TaskTitle(plan, t), RoundNumber(round.round), refused.site, refused.reason});
+  Table table{.title = "Refused updates and sums",
+              .columns = {{"task"}, {"round"}, {"site"}, {"reason"}},
+              .rows = {},
+              .notes = {}};
+  for (std::uint32_t t = 0; t < history.tasks().size(); ++t) {
+    const TaskRecord& task = history.tasks()[t];
+    for (const RefusedEntry& refused : task.refused) {
+      table.rows.push_back({TaskTitle(plan, t), Cell{}, refused.site, refused.reason});
     }
-  });
+    for (const RoundRecord& round : task.rounds) {
+      for (const RefusedEntry& refused : round.refused) {
+        table.rows.push_back({TaskTitle(plan, t), RoundNumber(round.round), refused.site, refused.reason});
+      }
+    }
+  }
   return table;
 }
 

@@ -135,8 +135,8 @@ TEST(ConsortiumReport, PageLoadsNothingAndEveryTableHasAFile) {
   }
   EXPECT_NE(page.find("default-src 'none'"), std::string::npos);
   EXPECT_NE(page.find("watcher"), std::string::npos);
-  for (const char* name : {"matrix", "summary", "curves", "columns", "classes", "rounds", "updates", "sums", "gate", "refusals",
-                           "standstills", "rehearsal_not_done", "traffic"}) {
+  for (const char* name : {"matrix", "summary", "curves", "columns", "classes", "rounds", "updates", "sums", "gate",
+                           "refusals", "standstills", "rehearsal_not_done", "traffic"}) {
     EXPECT_TRUE(files.contains(std::string(name) + ".csv")) << name;
   }
   // A hospital that learns one class in a task has a column of that class alone.
@@ -210,6 +210,22 @@ TEST(ConsortiumReport, SaysWhichRehearsalAnAbsentSiteDidNotDo) {
     EXPECT_EQ(missed.at(i).at("exemplars"), 8u);
     EXPECT_EQ(missed.at(i).at("why"), "absent");
   }
+}
+
+TEST(ConsortiumReport, OfAnAnalyticPlanNamesSumsAndHeads) {
+  const Scratch scratch;
+  FederationHarness harness(scratch.path(), {.policy = "analytic"});
+  ASSERT_TRUE(harness.Run());
+  const json report = json::parse(ReportOn(harness, scratch).at("report.json"));
+  ASSERT_EQ(report.at("tasks").size(), 2u);
+  for (std::size_t task = 0; task < 2; ++task) {
+    const json& sums = report.at("tasks").at(task).at("sums");
+    EXPECT_EQ(sums.at("site"), task == 0 ? "first" : "second");
+    EXPECT_GT(sums.at("pictures"), 0u);
+    EXPECT_EQ(report.at("traffic").at(task).at("sums_bytes"), sums.at("file_bytes"));
+    EXPECT_EQ(sums.at("head").get<std::string>().size(), 64u);
+  }
+  EXPECT_EQ(report.at("tasks").at(1).at("sums").at("head"), report.at("model"));
 }
 
 TEST(ConsortiumReport, CanBeAskedForAtAnyTimeOnceThereIsAPlan) {
