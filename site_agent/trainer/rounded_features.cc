@@ -17,7 +17,7 @@ RoundedFeatures::RoundedFeatures(const learning::Classifier& trunk, std::uint64_
 
 RoundedFeatures::Batch RoundedFeatures::Of(const at::Tensor& images) const {
   const at::NoGradGuard no_gradients;
-  const at::Tensor phi = Lift(projection_, trunk_.Features(images.to(trunk_.device()))).contiguous();
+  const at::Tensor phi = learning::Lift(projection_, trunk_.Features(images.to(trunk_.device()))).contiguous();
   Batch batch;
   batch.values.resize(static_cast<std::size_t>(phi.numel()));
   batch.clamped = RoundFeatures({phi.const_data_ptr<double>(), batch.values.size()}, batch.values);

