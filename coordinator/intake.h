@@ -3,7 +3,8 @@
 //
 // Takes a site's signed statement into the log: form, signature, place and rules are checked before anything is stored;
 // an update's integers are decoded, compared with the digest that the site signed, and kept raw for aggregation and
-// replay. The receipt is made after the entry is durable.
+// replay. The receipt is made after the entry is durable. A sealed bundle is kept as it is until its recipient says
+// that it holds the pictures; one that could not be opened stays, as evidence.
 //
 // A well signed update that breaks a rule (norm bound, layout, digest) is logged as refused and the round goes on
 // without it. Anything else that is wrong changes nothing and is answered with a refusal.
@@ -13,6 +14,7 @@
 
 #include <string>
 
+#include "codec/exchange.h"
 #include "coordinator/ledger.h"
 #include "protocol/objects/object_store.h"
 #include "protocol/wire/messages.h"
@@ -31,6 +33,10 @@ class Intake {
  private:
   // Checks and stores what the file that goes with the statement says, or returns the rule it breaks.
   [[nodiscard]] std::optional<std::string> Store(const StatementEntry& entry);
+  // Compares a bundle's header, which is all of it that can be read here, with what the site signed, and stores it.
+  [[nodiscard]] std::optional<std::string> StoreBundle(const StatementEntry& entry, const BundleReport& report);
+  // Removes what its recipient holds.
+  void DropBundle(const Digest& bundle);
   // Decodes and stores the update's integers.
   [[nodiscard]] std::optional<std::string> StoreUpdate(const UpdateReport& report);
   [[nodiscard]] wire::Receipt ReceiptFor(std::uint64_t index) const;

@@ -25,6 +25,7 @@ bool Sequencer::Step() {
         return true;
       }
       if (!state.everyone_joined()) return false;
+      if (state.task() == 0 && !state.MissingAgreements().empty()) return false;
       OpenTask();
       return true;
     case Phase::kBetweenRounds:
@@ -47,7 +48,9 @@ bool Sequencer::Step() {
       }
       return true;
     case Phase::kEvaluating:
-      if (state.exemplars_pending() || state.evaluations().size() < state.plan().Sites().size()) return false;
+      if (state.exemplars_pending() || !state.BundlesToSend().empty() ||
+          state.evaluations().size() < state.plan().Sites().size())
+        return false;
       ledger_.Append(
           TaskClosedEntry{.task = state.task(), .model = state.model(), .accuracy_millionths = state.ExpectedRow()});
       return true;

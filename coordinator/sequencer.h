@@ -6,13 +6,15 @@
 // synced, before the entry is written; a crash in between costs computing them again.
 //
 //   phase           due when                                       entry
-//   between tasks   every site of the plan has joined              task_opened (head grown from the plan's seed)
+//   between tasks   every site of the plan has joined, and labs    task_opened (head grown from the plan's seed)
+//                   have agreed where pictures travel
 //                   no task is left                                plan_closed
 //   between rounds  always                                         round_opened
 //   round open      every participant answered                     round_closed (weighted integers, design 11.10-11)
 //                   the same, and the task has judges              candidate
 //   judging         every judge has spoken                         round_closed, or candidate with the step halved
-//   evaluating      exemplars are chosen, every site has scored    task_closed
+//   evaluating      exemplars are chosen and their bundles sent,   task_closed
+//                   every site has scored
 //
 // Errors: those of the ledger, the object store and Aggregate. A round in which every update was refused cannot close:
 // Stuck() says so. Thread-safety: one thread.

@@ -80,6 +80,7 @@ std::string StatusText(const Service& service, const wire::ServerEndpoint& work,
     status["rounds"] = state.task() < state.plan().tasks.size() ? state.plan().tasks[state.task()].rounds : 0;
     status["model"] = state.model().Hex();
     status["participants"] = state.participants();
+    status["missing_agreements"] = state.MissingAgreements();
   }
   return status.dump(1) + "\n";
 }

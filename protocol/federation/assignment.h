@@ -25,6 +25,9 @@ enum class Action : std::uint8_t {
   kFinished,     // The plan is done; `model` is the final one.
 };
 
+// What the log holds of a site's agreement that pictures may travel.
+enum class AgreementState : std::uint8_t { kNone, kGiven, kEnded };
+
 struct Assignment {
   Action action = Action::kWait;
   std::optional<Digest> plan;
@@ -32,9 +35,11 @@ struct Assignment {
   std::uint32_t task = 0, round = 0;
   std::optional<Job> job;
   std::optional<Digest> model;  // To acknowledge, or the final one.
-  std::string note;             // For people: what the consortium is doing.
+  AgreementState agreement = AgreementState::kNone;
+  std::string note;              // For people: what the consortium is doing.
+  std::optional<Digest> bundle;  // Of a receiving job: the file that its partner's statement names.
 
-  // Objects that the site must hold for it: plan, model, teacher.
+  // Objects that the site must hold for it: plan, model, teacher, bundle.
   [[nodiscard]] std::vector<Digest> Objects() const;
   [[nodiscard]] std::string ToText() const;
   [[nodiscard]] static Assignment FromText(std::string_view text);

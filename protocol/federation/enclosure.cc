@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "codec/exchange.h"
 #include "codec/job_folder.h"
 #include "codec/reports.h"
 #include "protocol/federation/federation_state.h"
@@ -16,17 +17,25 @@ std::optional<Enclosure> EnclosureOf(const SiteStatement& statement) {
       const auto report = UpdateReport::FromJson(body);
       return Enclosure{.name = kUpdateFileName, .file = report.file, .bytes = report.file_bytes};
     }
+    case StatementKind::kBundle: {
+      const auto report = BundleReport::FromJson(body);
+      return Enclosure{.name = kBundleFileName, .file = report.file, .bytes = report.file_bytes};
+    }
     case StatementKind::kCommitment:
     case StatementKind::kAcknowledgement:
     case StatementKind::kExemplars:
     case StatementKind::kEvaluation:
-    case StatementKind::kJudgement: break;
+    case StatementKind::kJudgement:
+    case StatementKind::kAgreement:
+    case StatementKind::kAgreementEnd:
+    case StatementKind::kReceived: break;
   }
   return std::nullopt;
 }
 
 std::uint64_t MaxEnclosureBytes(StatementKind kind, const Plan& plan, const UpdateLayout& base) {
   if (kind == StatementKind::kUpdate) return MaxUpdateFileBytes(base, plan.aggregation.encoding);
+  if (kind == StatementKind::kBundle) return MaxBundleFileBytes(plan);
   return 0;
 }
 
@@ -34,6 +43,8 @@ std::optional<StatementKind> EnclosureDue(const FederationState& state, const st
   const std::vector<std::string> awaited = state.Awaited();
   const bool is_awaited = std::find(awaited.begin(), awaited.end(), site) != awaited.end();
   if (state.phase() == Phase::kRoundOpen && is_awaited) return StatementKind::kUpdate;
+  const bool seals = !state.BundlesToSend().empty() && site == state.participants().front();
+  if (seals) return StatementKind::kBundle;
   return std::nullopt;
 }
 

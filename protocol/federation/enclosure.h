@@ -5,6 +5,7 @@
 // neither. Which statements have one, how it is named in the job folder, and how large it can be.
 //
 //     update    update.hfu (codec/update.h), of the round's base model
+//     bundle    bundle.hfx (codec/sealed_bundle.h), readable to its recipient's trainer alone
 //
 // Errors: Error(kInvalidInput) for a body that is not a report of its kind. Thread-safety: free functions.
 #pragma once

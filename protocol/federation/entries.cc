@@ -19,8 +19,9 @@ namespace {
 constexpr std::uint64_t kMillion = 1'000'000;
 constexpr std::size_t kKeyBytes = 32;
 constexpr std::size_t kMaxReasonBytes = 1000;  // A refusal is one or two sentences.
-constexpr std::array<std::string_view, 6> kStatementNames{"commitment", "update",     "acknowledgement",
-                                                          "exemplars",  "evaluation", "judgement"};
+constexpr std::array<std::string_view, 10> kStatementNames{
+    "commitment", "update",    "acknowledgement", "exemplars", "evaluation",
+    "judgement",  "agreement", "agreement_end",   "bundle",    "received"};
 
 std::string PlainName(JsonFields& fields, const std::string& key) {
   auto name = fields.Text(key, kMaxNameBytes);

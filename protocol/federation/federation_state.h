@@ -11,7 +11,10 @@
 //     then for each round: round_opened, updates or refusals of all participants, round_closed, acknowledgements
 //     (with a retention gate: before round_closed, candidates, each with the judgements of all earlier hospitals),
 //     then exemplars of the active site (where exemplars are kept) and evaluations of all sites, task_closed.
-// Roster changes may stand anywhere. After the last task: plan_closed.
+// Where exemplars travel (policy `sealed`): the first task opens after the agreements of all labs concerned; after a
+// task's exemplars comes a bundle for each recipient, and before the commitment of a task's active site what became of
+// the bundles addressed to it. Agreements are checked in federation_exchange.cc.
+// Roster changes and ends of agreements may stand anywhere. After the last task: plan_closed.
 //
 // Errors: Error(kInvalidInput): malformed or not signed by whom it says; Error(kConflict): not allowed in this state;
 // Error(kRefused): a rule was broken, the message names site and rule. Thread-safety: one thread.
@@ -26,6 +29,7 @@
 #include <vector>
 
 #include "codec/evaluation.h"
+#include "codec/exchange.h"
 #include "codec/plan.h"
 #include "codec/reports.h"
 #include "protocol/federation/entries.h"
@@ -45,6 +49,15 @@ enum class Phase : std::uint8_t {
 };
 
 [[nodiscard]] std::string_view PhaseName(Phase phase) noexcept;
+
+// A bundle that its sender has stated, and what the recipient said of it.
+struct SentBundle {
+  StatementEntry entry;
+  BundleReport report;
+  std::optional<ReceivedReport> received;
+
+  [[nodiscard]] const std::string& sender() const { return entry.site; }
+};
 
 class FederationState {
  public:
@@ -119,6 +132,23 @@ class FederationState {
   // The candidate was judged and lost too much, and its step may be halved once more.
   [[nodiscard]] bool MayHalve() const { return candidate_->halvings < plan().retention.halvings; }
 
+  // Sites whose agreement the plan needs before pictures may travel, and which have not given it, or ended it.
+  [[nodiscard]] std::vector<std::string> MissingAgreements() const;
+  [[nodiscard]] bool ended_agreement(const std::string& site) const { return ended_agreements_.contains(site); }
+  // Agreements by site, also ended ones; all texts are as their sites signed them.
+  [[nodiscard]] const std::map<std::string, StatementEntry>& agreements() const { return agreements_; }
+  [[nodiscard]] AgreementReport AgreementOf(const std::string& site) const;
+  // Whether the agreements of both stand.
+  [[nodiscard]] bool MayExchange(const std::string& a, const std::string& b) const;
+  // Recipients for whom the active site has still to seal the open task's exemplars.
+  [[nodiscard]] std::vector<std::string> BundlesToSend() const;
+  // The next bundle that the active site has to take in before it commits.
+  [[nodiscard]] const SentBundle* BundleToReceive() const;
+  // All of the plan, in the order of the log.
+  [[nodiscard]] const std::vector<SentBundle>& bundles() const { return bundles_; }
+  // The operator-signed roster entry of a lab in the roster.
+  [[nodiscard]] const RosterEntry& admission(const std::string& site) const { return admissions_.at(site); }
+
   // Why the open round cannot close though every participant answered: its rule cannot run with what was accepted.
   [[nodiscard]] std::optional<std::string> WhyRoundCannotClose() const;
 
@@ -163,6 +193,9 @@ class FederationState {
   void CheckCommitment(const std::string& site, const CommitmentReport& report, const std::string& what) const;
   void CheckUpdate(const std::string& site, const UpdateReport& report) const;
   void CheckJudgement(const std::string& site, const JudgementReport& report, const std::string& what) const;
+  // Kinds kAgreement to kReceived (federation_exchange.cc).
+  void CheckExchange(const StatementEntry& entry, const std::string& what) const;
+  void AdvanceExchange(const StatementEntry& entry);
   void RequirePhase(Phase phase, std::string_view what) const;
   void RequireAllAnswered() const;
   // Goes on when nobody is waited for any more.
@@ -199,6 +232,11 @@ class FederationState {
   bool exemplars_reported_ = false;
   std::map<std::string, EvaluationReport> evaluations_;
   AccuracyMatrix matrix_;
+
+  std::map<std::string, RosterEntry> admissions_;  // Of labs in the roster.
+  std::map<std::string, StatementEntry> agreements_;
+  std::set<std::string> ended_agreements_;
+  std::vector<SentBundle> bundles_;
 };
 
 }  // namespace hemafed

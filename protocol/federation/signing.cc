@@ -18,6 +18,10 @@ StatementContext ContextOf(StatementKind kind) {
     case StatementKind::kExemplars: return StatementContext::kExemplars;
     case StatementKind::kEvaluation: return StatementContext::kEvaluation;
     case StatementKind::kJudgement: return StatementContext::kJudgement;
+    case StatementKind::kAgreement: return StatementContext::kAgreement;
+    case StatementKind::kAgreementEnd: return StatementContext::kAgreementEnd;
+    case StatementKind::kBundle: return StatementContext::kBundle;
+    case StatementKind::kReceived: return StatementContext::kReceived;
   }
   throw Error(ErrorCode::kInternal, "statement kind out of range");
 }

@@ -36,6 +36,10 @@ std::string_view StatementContextName(StatementContext context) noexcept {
     case StatementContext::kExemplars: return "exemplars";
     case StatementContext::kEvaluation: return "evaluation";
     case StatementContext::kJudgement: return "judgement";
+    case StatementContext::kAgreement: return "agreement";
+    case StatementContext::kAgreementEnd: return "agreement-end";
+    case StatementContext::kBundle: return "bundle";
+    case StatementContext::kReceived: return "received";
   }
   return "unknown";
 }

@@ -40,6 +40,10 @@ enum class StatementContext : std::uint8_t {
   kExemplars,        // What a lab keeps for rehearsal after a task.
   kEvaluation,       // A lab's evaluation report.
   kJudgement,        // How a lab's pictures take a round's candidate.
+  kAgreement,        // A lab's people let pictures travel between it and named partners.
+  kAgreementEnd,     // They do not any longer.
+  kBundle,           // A file of pictures, sealed to one partner.
+  kReceived,         // What became of it there.
 };
 
 // Stable lower-case name with hyphens ("lab-entry"), as in the signed bytes.

@@ -35,6 +35,9 @@ struct SiteFolder {
   [[nodiscard]] Path EgressFile() const { return Agent() / "egress.jsonl"; }
   [[nodiscard]] Path OutgoingFile() const { return Agent() / "outgoing"; }
   [[nodiscard]] Path FinalModel() const { return Agent() / "model.safetensors"; }
+  // What the lab's people decided about travelling pictures, for each side (protocol/federation/lab_agreement.h).
+  [[nodiscard]] Path AgreementFile() const { return Agent() / "agreement.json"; }
+  [[nodiscard]] Path TrainersAgreementFile() const { return Trainer() / "agreement.json"; }
   [[nodiscard]] Path Jobs() const { return root / "jobs"; }
   [[nodiscard]] Path Trainer() const { return root / "trainer"; }
 };
