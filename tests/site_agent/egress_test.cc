@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "codec/evaluation.h"
+#include "codec/exchange.h"
 #include "codec/update.h"
 #include "tests/expect_error.h"
 #include "tests/protocol/federation/consortium_fixture.h"
@@ -87,6 +88,64 @@ TEST(EgressRecord, AddsOneLineForEachThingThatLeaves) {
   const std::string text = ReadFile(RealFileSystem(), scratch / "egress.jsonl", 1 << 16);
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 2);
   EXPECT_NE(text.find("\"bytes\":20"), std::string::npos);
+}
+
+// Under the policy `sealed`.
+class TravellingPictures : public testing::Test {
+ protected:
+  TravellingPictures() {
+    job_.partner = JobPartner{.site = "second", .lab = "{}", .statement = "{}"};
+    report_ = {.recipient = "second", .file = Sha256Of("bundle"), .file_bytes = 4'000, .items = 8};
+  }
+  LabAgreement Yes() const { return {.plan = job_.plan, .partners = {"second"}, .ended = false, .operator_key = {}}; }
+  json Seal(std::optional<LabAgreement> agreement) const {
+    return EgressContract(plan_, std::move(agreement)).Permit(job_, report_.ToJson());
+  }
+
+  Plan plan_ = ParsePlan(hemafed::testing_support::SmallPlanText(Sha256Of("weights"), "sealed"), "plan");
+  Job job_ = JobOf(JobKind::kSeal);
+  BundleReport report_;
+};
+
+TEST_F(TravellingPictures, LeaveOnlyWithTheYesOfTheLabsPeopleToThisPlanAndPartner) {
+  EXPECT_EQ(Seal(Yes()), report_.ToJson());
+  EXPECT_ERROR(ErrorCode::kRefused, "have not agreed", (void)Seal(std::nullopt));
+  LabAgreement other = Yes();
+  other.ended = true;
+  EXPECT_ERROR(ErrorCode::kRefused, "have not agreed", (void)Seal(other));
+  other = Yes();
+  other.partners = {"third"};
+  EXPECT_ERROR(ErrorCode::kRefused, "have not agreed", (void)Seal(other));
+  other = Yes();
+  other.plan = Sha256Of("another plan");
+  EXPECT_ERROR(ErrorCode::kRefused, "have not agreed", (void)Seal(other));
+  report_.recipient = "third";
+  EXPECT_ERROR(ErrorCode::kRefused, "for another lab", (void)Seal(Yes()));
+}
+
+TEST_F(TravellingPictures, AreNoMoreAndNoLargerThanThePlanSays) {
+  report_.items = 9;
+  EXPECT_ERROR(ErrorCode::kRefused, "holds 9 pictures", (void)Seal(Yes()));
+  report_.items = 8;
+  report_.file_bytes = MaxBundleFileBytesOf(plan_, 0) + 1;
+  EXPECT_ERROR(ErrorCode::kRefused, "larger than the plan", (void)Seal(Yes()));
+  // Nothing is due after the last task.
+  job_.task = 1;
+  report_.file_bytes = 100;
+  report_.items = 1;
+  EXPECT_ERROR(ErrorCode::kRefused, "holds 1 pictures", (void)Seal(Yes()));
+}
+
+TEST_F(TravellingPictures, AnAgreementSaysThePlansPartnersWhateverTheTrainerSays) {
+  const Job job = JobOf(JobKind::kAgree);
+  const json key = TrainerKeyReport{}.ToJson();
+  const json signed_body = EgressContract(plan_, Yes()).Permit(job, key);
+  EXPECT_EQ(signed_body["partners"], json({"second"}));
+  EXPECT_ERROR(ErrorCode::kRefused, "have not agreed", (void)EgressContract(plan_).Permit(job, key));
+  json more = key;
+  more["partners"] = {"third"};
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "'partners' is not known",
+               (void)EgressContract(plan_, Yes()).Permit(job, more));
 }
 
 }  // namespace
