@@ -13,7 +13,8 @@ using nlohmann::json;
 
 namespace {
 
-constexpr std::array<std::string_view, 6> kKindNames{"commit", "train", "select", "evaluate", "judge", "sum"};
+constexpr std::array<std::string_view, 9> kKindNames{"commit", "train", "select", "evaluate", "judge",
+                                                     "sum",    "agree", "seal",   "receive"};
 constexpr std::int64_t kJobFormat = 1;
 
 void RequireFormat(JsonFields& fields) {
@@ -33,21 +34,25 @@ std::string Job::Name() const {
   name += "-" + std::string(JobKindName(kind));
   // A round has a candidate for each halving.
   if (kind == JobKind::kJudge) name += "-" + model.Hex().substr(0, 8);
+  // A task has a bundle for each later hospital, and one comes from each earlier task.
+  if (partner) name += "-" + partner->site + "-" + Sha256Of(partner->statement).Hex().substr(0, 8);
   return name;
 }
 
 std::string Job::ToText() const {
-  const json text = {{"format", kJobFormat},
-                     {"kind", JobKindName(kind)},
-                     {"plan", plan.Hex()},
-                     {"site", site},
-                     {"task", task},
-                     {"round", round},
-                     {"rehearsing", rehearsing},
-                     {"model", model.Hex()},
-                     {"teacher", teacher ? json(teacher->Hex()) : json(nullptr)},
-                     {"trunk", trunk ? json(trunk->Hex()) : json(nullptr)},
-                     {"carry_residual", carry_residual}};
+  json text = {{"format", kJobFormat},
+               {"kind", JobKindName(kind)},
+               {"plan", plan.Hex()},
+               {"site", site},
+               {"task", task},
+               {"round", round},
+               {"rehearsing", rehearsing},
+               {"model", model.Hex()},
+               {"teacher", teacher ? json(teacher->Hex()) : json(nullptr)},
+               {"carry_residual", carry_residual}};
+  if (partner) {
+    text["partner"] = {{"site", partner->site}, {"lab", partner->lab}, {"statement", partner->statement}};
+  }
   return text.dump();
 }
 
@@ -59,7 +64,7 @@ Job Job::FromText(std::string_view text, const std::string& where) {
   const std::string kind = fields.Text("kind", 16);
   std::size_t index = 0;
   while (index < kKindNames.size() && kKindNames[index] != kind) ++index;
-  if (index == kKindNames.size()) fields.Fail("kind", "is not commit, train, select, evaluate, judge or sum");
+  if (index == kKindNames.size()) fields.Fail("kind", "is not a kind of job that this program knows");
   job.kind = static_cast<JobKind>(index);
   job.plan = fields.Sha256Digest("plan");
   job.site = fields.Text("site", kMaxNameBytes);
@@ -71,6 +76,17 @@ Job Job::FromText(std::string_view text, const std::string& where) {
   job.teacher = fields.OptionalDigest("teacher");
   job.trunk = fields.OptionalDigest("trunk");
   job.carry_residual = fields.Boolean("carry_residual");
+  if (fields.Has("partner")) {
+    JsonFields partner = fields.Object("partner");
+    job.partner = JobPartner{.site = partner.Text("site", kMaxNameBytes),
+                             .lab = partner.Text("lab", kMaxPartnerTextBytes),
+                             .statement = partner.Text("statement", kMaxPartnerTextBytes)};
+    if (!IsPlainName(job.partner->site)) partner.Fail("site", "is not a plain name");
+    partner.RequireAllRead();
+  }
+  if (job.partner.has_value() != (job.kind == JobKind::kSeal || job.kind == JobKind::kReceive)) {
+    fields.Fail("partner", "does not fit the kind of job");
+  }
   fields.RequireAllRead();
   return job;
 }

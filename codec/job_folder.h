@@ -7,8 +7,9 @@
 //     jobs/objects/<sha256>        model files, written by the agent, named by content
 //     jobs/plans/<sha256>.toml     the signed plan's text, likewise
 //     jobs/todo/<job>.json         one job; appears complete, by rename
-//     jobs/done/<job>/report.json  the result, with update.hfu for a training job, sums.hfs for a summing one; the
-//                                  folder appears by rename
+//     jobs/done/<job>/report.json  the result, with update.hfu for a training job, sums.hfs for a summing one,
+//                                  scores.hfh for an evaluation and bundle.hfx for a sealing one; the folder appears by
+//                                  rename
 //     jobs/progress.json           what the trainer is doing now; replaced by rename
 //
 // A job is a pure description: the same job, plan, models and pictures give the same result, so a trainer that died
@@ -28,7 +29,7 @@
 
 namespace hemafed {
 
-inline constexpr std::size_t kMaxJobBytes = 16 << 10;   // A job.json has about 600 bytes.
+inline constexpr std::size_t kMaxJobBytes = 16 << 10;   // A job.json has about 600 bytes, 3,000 with a partner.
 inline constexpr std::size_t kMaxReportBytes = 60'000;  // A report becomes one log entry (docs/round_log.md).
 inline constexpr std::size_t kMaxProgressBytes = 4 << 10;
 
@@ -39,24 +40,39 @@ enum class JobKind : std::uint8_t {
   kEvaluate,  // Confusion matrix of a model on this site's test pictures.
   kJudge,     // Agreement of a round's candidate with the teacher, for the retention gate.
   kSum,       // Sums of the random features of the task's pictures; writes them (strategy analytic).
+  kAgree,     // Make the key that exemplars for this site are sealed to, and say its public half.
+  kSeal,      // Seal the open task's exemplars to a later site's key; writes the bundle.
+  kReceive,   // Open a bundle of an earlier site and put its pictures into the vault.
 };
 
 [[nodiscard]] std::string_view JobKindName(JobKind kind) noexcept;
+
+// The other lab of a sealed exchange and what it signed, as texts of log entries: the trainer relies on the signatures,
+// not on who handed it the job (protocol/federation/partner_word.h).
+struct JobPartner {
+  std::string site;
+  std::string lab;        // Its roster entry, signed by the operator.
+  std::string statement;  // Its agreement, for sealing; its statement about the bundle, for receiving.
+  bool operator==(const JobPartner&) const = default;
+};
+// Bytes of each of the two texts: an agreement with 63 partners has about 4,000.
+inline constexpr std::size_t kMaxPartnerTextBytes = 6'000;
 
 struct Job {
   JobKind kind = JobKind::kCommit;
   Digest plan;
   std::string site;
   std::uint32_t task = 0;
-  std::uint32_t round = 0;        // Training and judging jobs only; 0 otherwise.
-  bool rehearsing = false;        // Train on this site's exemplars of its earlier tasks instead of its pictures.
-  Digest model;                   // Base of a training job; the model to select with, evaluate or judge otherwise.
-  std::optional<Digest> teacher;  // Model before the task; none in the first task or without distillation.
-  std::optional<Digest> trunk;    // Model whose features `model`, then an analytic head, is for.
-  bool carry_residual = false;    // Whether the previous round's rounding residual is added (design, 11.11).
+  std::uint32_t round = 0;            // Training and judging jobs only; 0 otherwise.
+  bool rehearsing = false;            // Train on this site's exemplars of its earlier tasks instead of its pictures.
+  Digest model;                       // Base of a training job; the model to select with, evaluate or judge otherwise.
+  std::optional<Digest> teacher;      // Model before the task; none in the first task or without distillation.
+  std::optional<Digest> trunk;        // Model whose features `model`, then an analytic head, is for.
+  bool carry_residual = false;        // Whether the previous round's rounding residual is added (design, 11.11).
+  std::optional<JobPartner> partner;  // Of sealing and receiving jobs, and only of them.
 
-  // "<first 8 digits of the plan>-t<task>[-r<round>]-<kind>[-<first 8 digits of the candidate>]": unique within a plan
-  // and site.
+  // "<first 8 digits of the plan>-t<task>[-r<round>]-<kind>[-<first 8 digits of the candidate>]", or with the partner
+  // and the first 8 digits of SHA-256 of its statement: unique within a plan and site.
   [[nodiscard]] std::string Name() const;
   [[nodiscard]] std::string ToText() const;
   [[nodiscard]] static Job FromText(std::string_view text, const std::string& where);
@@ -103,5 +119,6 @@ inline constexpr std::string_view kReportFileName = "report.json";
 inline constexpr std::string_view kUpdateFileName = "update.hfu";
 inline constexpr std::string_view kScoresFileName = "scores.hfh";
 inline constexpr std::string_view kSumsFileName = "sums.hfs";
+inline constexpr std::string_view kBundleFileName = "bundle.hfx";
 
 }  // namespace hemafed

@@ -8,9 +8,11 @@
 #include <set>
 
 #include "codec/exact.h"
+#include "codec/exchange.h"
 #include "codec/merge.h"
 #include "codec/projection.h"
 #include "codec/ridge_head.h"
+#include "codec/sealed_bundle.h"
 #include "codec/update.h"
 #include "common/settings.h"
 
@@ -112,10 +114,10 @@ StrategyPlan ReadStrategy(const Settings& table) {
 
 RehearsalPlan ReadRehearsal(const Settings& table, StrategyKind strategy) {
   RehearsalPlan rehearsal;
-  rehearsal.policy = static_cast<RehearsalPolicy>(table.Choice("policy", {"none", "local", "federated"}));
+  rehearsal.policy = static_cast<RehearsalPolicy>(table.Choice("policy", {"none", "local", "federated", "sealed"}));
   const bool rehearses = strategy != StrategyKind::kFinetuning && strategy != StrategyKind::kAnalytic;
   if (rehearses != (rehearsal.policy != RehearsalPolicy::kNone)) {
-    table.Fail("policy", rehearses ? "is none, but the strategy rehearses: use federated or local"
+    table.Fail("policy", rehearses ? "is none, but the strategy rehearses: use federated, local or sealed"
                                    : "is not none, but the strategy keeps no exemplars");
   }
   if (!rehearses) return rehearsal;
@@ -131,6 +133,9 @@ RehearsalPlan ReadRehearsal(const Settings& table, StrategyKind strategy) {
     rehearsal.passes = static_cast<std::uint32_t>(table.Integer("passes", 2, kMaxPasses));
   }
   rehearsal.normalised_herding = table.Choice("herding", {"raw", "normalised"}) == 1;
+  if (rehearsal.policy == RehearsalPolicy::kSealed) {
+    rehearsal.picture_bytes = static_cast<std::uint32_t>(table.Integer("picture_bytes", 1, kMaxBundleItemBytes));
+  }
   return rehearsal;
 }
 
@@ -415,6 +420,7 @@ Plan ParsePlan(std::string_view toml, const std::string& where) {
     settings.Fail("classes", "lists " + plan.classes.back() + ", which no task brings");
   }
   CheckBudget(rehearsal, plan);
+  if (const auto why = WhyBundlesAreTooLarge(plan)) rehearsal.Fail("picture_bytes", *why);
   if (settings.Has("observers")) {
     plan.observers = settings.TextList("observers", 1, kMaxColumns - kMaxTasks, kMaxNameBytes, kPlainNameRule);
   }

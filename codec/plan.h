@@ -44,6 +44,7 @@ enum class RehearsalPolicy : std::uint8_t {
   kNone,       // Nobody keeps exemplars.
   kLocal,      // Only the active site trains; it rehearses its own earlier tasks (design, 4.3).
   kFederated,  // Every earlier site also trains on its own exemplars from the same base and teacher.
+  kSealed,     // Only the active site trains; earlier ones' exemplars travel to it, encrypted (codec/exchange.h).
 };
 
 enum class Sampling : std::uint8_t { kUniform, kBalanced };             // Pictures alike; or classes alike.
@@ -94,6 +95,7 @@ struct RehearsalPlan {
   std::uint32_t budget = 0;     // K for all lists of all hospitals together; 0 where m is given.
   std::uint32_t passes = 0;     // T of the MC-dropout uncertainty; 0 where nothing is chosen by it.
   bool normalised_herding = true;
+  std::uint32_t picture_bytes = 0;  // Largest picture that may travel; 0 where none does.
 };
 
 // How updates are merged (codec/merge.h).

@@ -22,9 +22,7 @@ constexpr std::string_view kInfo = "hemafed sealed bundle v1";
 constexpr std::size_t kPlanAt = 8, kTaskAt = 40, kItemsAt = 44, kBytesAt = 48, kSenderAt = 56, kRecipientAt = 104;
 constexpr std::size_t kKeyAt = 152, kEncapsulatedAt = 184;
 static_assert(kRecipientAt - kSenderAt == kMaxNameBytes && kEncapsulatedAt + 32 == kBundleHeaderBytes);
-// An entry of the table: digest, label, list, zero, rank, bytes.
-constexpr std::size_t kItemBytes = 32 + 2 + 1 + 1 + 4 + 4;
-static_assert(kMaxBundleBytes / kBundleChunkBytes <= kMaxHpkeMessages);
+static_assert(kMaxBundlePlaintextBytes / kBundleChunkBytes <= kMaxHpkeMessages);
 
 [[noreturn]] void Fail(const std::string& what) { throw Error(ErrorCode::kInvalidInput, "sealed bundle: " + what); }
 
@@ -69,7 +67,7 @@ void CheckAddress(const BundleAddress& address) {
 }
 
 Bytes EncodeTable(const std::vector<BundleItem>& items) {
-  Bytes table(items.size() * kItemBytes);
+  Bytes table(items.size() * kBundleEntryBytes);
   std::uint8_t* out = table.data();
   for (const BundleItem& item : items) {
     std::copy(item.picture.bytes.begin(), item.picture.bytes.end(), out);
@@ -77,15 +75,15 @@ Bytes EncodeTable(const std::vector<BundleItem>& items) {
     out[34] = static_cast<std::uint8_t>(item.list);
     StoreLittleEndian(item.rank, out + 36);
     StoreLittleEndian(item.bytes, out + 40);
-    out += kItemBytes;
+    out += kBundleEntryBytes;
   }
   return table;
 }
 
 std::vector<BundleItem> DecodeTable(ByteView table) {
   std::vector<BundleItem> items;
-  items.reserve(table.size() / kItemBytes);
-  for (; !table.empty(); table = table.subspan(kItemBytes)) {
+  items.reserve(table.size() / kBundleEntryBytes);
+  for (; !table.empty(); table = table.subspan(kBundleEntryBytes)) {
     if (table[34] > static_cast<std::uint8_t>(BundleList::kUncertainty) || table[35] != 0) {
       Fail("item " + std::to_string(items.size()) + " is in a list that this program does not know");
     }
@@ -99,7 +97,7 @@ std::vector<BundleItem> DecodeTable(ByteView table) {
 }
 
 std::uint64_t PlaintextBytes(const std::vector<BundleItem>& items) {
-  std::uint64_t bytes = items.size() * kItemBytes;
+  std::uint64_t bytes = items.size() * kBundleEntryBytes;
   for (const BundleItem& item : items) bytes += item.bytes;
   return bytes;
 }
@@ -108,10 +106,10 @@ void CheckHeader(const BundleHeader& header) {
   if (header.items == 0 || header.items > kMaxBundleItems) {
     Fail("it has " + std::to_string(header.items) + " items; 1 to " + std::to_string(kMaxBundleItems) + " are allowed");
   }
-  const std::uint64_t least = header.items * std::uint64_t{kItemBytes + 1};
-  if (header.plaintext_bytes < least || header.plaintext_bytes > kMaxBundleBytes) {
+  const std::uint64_t least = header.items * std::uint64_t{kBundleEntryBytes + 1};
+  if (header.plaintext_bytes < least || header.plaintext_bytes > kMaxBundlePlaintextBytes) {
     Fail("it has " + std::to_string(header.plaintext_bytes) + " bytes for " + std::to_string(header.items) +
-         " items; from " + std::to_string(least) + " to " + std::to_string(kMaxBundleBytes) + " are allowed");
+         " items; from " + std::to_string(least) + " to " + std::to_string(kMaxBundlePlaintextBytes) + " are allowed");
   }
 }
 
@@ -241,9 +239,9 @@ std::optional<std::string> CheckBundleItems(const std::vector<BundleItem>& items
     if (!seen.insert(item.picture).second) return name + " is a picture that came before";
     before = &item;
   }
-  if (PlaintextBytes(items) > kMaxBundleBytes) {
+  if (PlaintextBytes(items) > kMaxBundlePlaintextBytes) {
     return "all items together have " + std::to_string(PlaintextBytes(items)) + " bytes; " +
-           std::to_string(kMaxBundleBytes) + " are allowed";
+           std::to_string(kMaxBundlePlaintextBytes) + " are allowed";
   }
   return std::nullopt;
 }
@@ -343,7 +341,7 @@ std::vector<BundleItem> OpenSealedBundle(const ReadableFile& file, const BundleA
   }
 
   PlaintextReader plaintext(file, header, key);
-  Bytes table(header.items * kItemBytes);
+  Bytes table(header.items * kBundleEntryBytes);
   plaintext.Read(table);
   std::vector<BundleItem> items = DecodeTable(table);
   if (const auto problem = CheckBundleItems(items)) Fail(*problem);

@@ -47,8 +47,10 @@ inline constexpr std::uint32_t kMaxBundleItems = 65'536;
 // Bytes of one picture: the largest picture file that an import takes (learning/data/picture_header.h).
 inline constexpr std::uint32_t kMaxBundleItemBytes = 65u << 20;
 // Plaintext of one bundle: 1,000 pictures of 4 MB. A site with more sends several tasks' bundles anyway.
-inline constexpr std::uint64_t kMaxBundleBytes = std::uint64_t{4} << 30;
+inline constexpr std::uint64_t kMaxBundlePlaintextBytes = std::uint64_t{4} << 30;
 inline constexpr std::size_t kBundleHeaderBytes = 216;
+// An entry of the table: digest, label, list, zero, rank, bytes.
+inline constexpr std::size_t kBundleEntryBytes = 32 + 2 + 1 + 1 + 4 + 4;
 
 // Whose exemplars of which task, for whom. A bundle is good for nothing else.
 struct BundleAddress {

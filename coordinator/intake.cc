@@ -5,6 +5,7 @@
 
 #include "codec/evaluation.h"
 #include "codec/score_histograms.h"
+#include "codec/sealed_bundle.h"
 #include "codec/update.h"
 #include "common/error.h"
 #include "common/safetensors.h"
@@ -57,6 +58,11 @@ Intake::Intake(FileSystem& files, Ledger& ledger, ObjectStore& store, ObjectStor
     if (evaluation.scores()) uploads_.Remove(evaluation.scores()->file);
   }
   if (const auto& sums = ledger_.state().sums()) uploads_.Remove(sums->file);
+  // The same of bundles: stated and still among the uploads, or held by the recipient and still here.
+  for (const SentBundle& bundle : ledger_.state().bundles()) {
+    uploads_.Remove(bundle.report.file);
+    if (bundle.received && !bundle.received->trouble) DropBundle(bundle.report.file);
+  }
 }
 
 wire::Message Intake::Take(const std::string& site, const wire::Submission& submission) {
@@ -69,7 +75,15 @@ wire::Message Intake::Take(const std::string& site, const wire::Submission& subm
       return wire::Refusal{wire::RefusalCode::kOutOfBounds, *why, subject};
     }
     const auto enclosure = EnclosureOf(entry.statement);
-    if (!enclosure) return ReceiptFor(ledger_.Append(std::move(entry)));
+    if (!enclosure) {
+      const SiteStatement statement = entry.statement;
+      const std::uint64_t index = ledger_.Append(std::move(entry));
+      if (statement.kind == StatementKind::kReceived) {
+        const auto report = ReceivedReport::FromJson({statement.body, "received"});
+        if (!report.trouble) DropBundle(report.bundle);
+      }
+      return ReceiptFor(index);
+    }
     if (!uploads_.Has(enclosure->file)) {
       return wire::Refusal{wire::RefusalCode::kUnknownObject,
                            "the file of this " + std::string(StatementKindName(entry.statement.kind)) +
@@ -113,8 +127,47 @@ std::optional<std::string> Intake::Store(const StatementEntry& entry) {
   if (entry.statement.kind == StatementKind::kUpdate) return StoreUpdate(UpdateReport::FromJson(body));
   if (entry.statement.kind == StatementKind::kEvaluation) return StoreScores(entry);
   if (entry.statement.kind == StatementKind::kSums) return StoreSums(SumsReport::FromJson(body));
+  if (entry.statement.kind == StatementKind::kBundle) return StoreBundle(entry, BundleReport::FromJson(body));
   throw Error(ErrorCode::kInternal, "a statement with a file that nobody stores");
 }
+
+std::optional<std::string> Intake::StoreBundle(const StatementEntry& entry, const BundleReport& report) {
+  const FederationState& state = ledger_.state();
+  const auto in = uploads_.OpenForRead(report.file);
+  BundleHeader header;
+  try {
+    header = ReadBundleHeader(*in);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kInvalidInput) throw;
+    return std::string(error.what());
+  }
+  const BundleAddress expected{
+      .plan = state.plan_digest(), .task = entry.statement.task, .sender = entry.site, .recipient = report.recipient};
+  if (header.address != expected) return "the bundle's address is not that of its statement";
+  if (header.recipient_key != state.AgreementOf(report.recipient).key) {
+    return "the bundle is sealed to another key than the one that " + report.recipient + " agreed with";
+  }
+  if (header.items != report.items || header.FileBytes() != report.file_bytes) {
+    return "the bundle's size is not that of its statement";
+  }
+  if (store_.Has(report.file)) return std::nullopt;
+  // A copy: until the statement is logged, the upload must be there to be stated again after a crash.
+  const Path copy = scratch_ / "bundle.hfx";
+  const auto out = files_.Create(copy);
+  Bytes buffer(std::size_t{1} << 20);
+  for (std::uint64_t offset = 0;;) {
+    const std::size_t got = in->ReadAt(offset, buffer);
+    if (got == 0) break;
+    out->Append(ByteView(buffer).first(got));
+    offset += got;
+  }
+  out->Sync();
+  out->Close();
+  store_.AdoptFile(copy, report.file);
+  return std::nullopt;
+}
+
+void Intake::DropBundle(const Digest& bundle) { store_.Remove(bundle); }
 
 std::optional<std::string> Intake::StoreUpdate(const UpdateReport& report) {
   const FederationState& state = ledger_.state();

@@ -3,7 +3,9 @@
 //
 // Takes a site's signed statement into the log: form, signature, place and rules are checked before anything is stored;
 // the integers of an update, of feature sums or of score histograms are decoded, compared with the digest that the site
-// signed, and kept raw for aggregation, report and replay. The receipt is made after the entry is durable.
+// signed, and kept raw for aggregation, report and replay. The receipt is made after the entry is durable. A sealed
+// bundle is kept as it is until its recipient says that it holds the pictures; one that could not be opened stays, as
+// evidence.
 //
 // A well signed update that breaks a rule (norm bound, layout, digest) is logged as refused and the round goes on
 // without it; so are sums that are not what the site says, and the task then waits for a person. Anything else that is
@@ -14,6 +16,7 @@
 
 #include <string>
 
+#include "codec/exchange.h"
 #include "coordinator/ledger.h"
 #include "protocol/objects/object_store.h"
 #include "protocol/wire/messages.h"
@@ -35,6 +38,10 @@ class Intake {
   [[nodiscard]] std::optional<std::string> WhyRefused(const StatementEntry& entry) const;
   // Checks and stores what the file that goes with the statement says, or returns the rule it breaks.
   [[nodiscard]] std::optional<std::string> Store(const StatementEntry& entry);
+  // Compares a bundle's header, which is all of it that can be read here, with what the site signed, and stores it.
+  [[nodiscard]] std::optional<std::string> StoreBundle(const StatementEntry& entry, const BundleReport& report);
+  // Removes what its recipient holds.
+  void DropBundle(const Digest& bundle);
   // Decodes and stores the update's integers.
   [[nodiscard]] std::optional<std::string> StoreUpdate(const UpdateReport& report);
   // The same for the counts of an evaluation's score histograms.

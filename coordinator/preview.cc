@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "codec/analytic_head.h"
+#include "codec/exchange.h"
 #include "codec/feature_sums.h"
 #include "codec/merge.h"
 #include "codec/update.h"
@@ -44,6 +45,28 @@ void DescribeSums(const Plan& plan, std::ostream& out) {
       << AnalyticHeadBytes(plan.strategy.features, classes) << " bytes, and every site fetches the initial weights";
 }
 
+// Under the policy `sealed`: that pictures move, between whom, and how much.
+void DescribeExchange(std::ostringstream& out, const Plan& plan) {
+  if (MaxBundleFileBytes(plan) == 0) return;
+  out << "PICTURES MOVE under this plan, encrypted from one lab's trainer to another's; the coordinator carries what "
+         "it "
+         "cannot open:\n";
+  for (std::size_t t = 0; t < plan.tasks.size(); ++t) {
+    for (const std::string& recipient : BundleRecipients(plan, t)) {
+      out << "  after task " << t + 1 << " " << plan.tasks[t].site << " gives " << recipient << " at most "
+          << MaxBundleItemsOf(plan, t) << " training pictures of at most " << plan.rehearsal.picture_bytes
+          << " bytes each, " << MaxBundleFileBytesOf(plan, t) << " bytes in all\n";
+    }
+  }
+  out << "  no task opens before the people of these labs have agreed (hemafed-site agree):";
+  for (const std::string& site : plan.Sites()) {
+    if (!ExchangePartners(plan, site).empty()) out << " " << site;
+  }
+  out << "\n";
+}
+
+}  // namespace
+
 // Strategies that train.
 void DescribeTraining(const Plan& plan, std::ostream& out) {
   out << "strategy " << NameOf(plan.strategy.kind);
@@ -69,6 +92,7 @@ void DescribeTraining(const Plan& plan, std::ostream& out) {
     if (plan.KeepsExemplars()) out << "; then " << plan.ExemplarsPerList(t + 1) << " exemplars of each class are kept";
     out << "\n";
   }
+  DescribeExchange(out, plan);
   if (plan.retention.pictures > 0) {
     out << "gate: after each round of a later task the earlier hospitals judge the merged model on "
         << plan.retention.pictures << " pictures each; a drop of agreement by more than "

@@ -25,6 +25,7 @@ bool Sequencer::Step() {
         return true;
       }
       if (!state.SitesToJoin().empty()) return false;
+      if (state.task() == 0 && !state.MissingAgreements().empty()) return false;
       OpenTask();
       return true;
     case Phase::kBetweenRounds:

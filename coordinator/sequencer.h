@@ -6,7 +6,8 @@
 // synced, before the entry is written; a crash in between costs computing them again.
 //
 //   phase           due when                                       entry
-//   between tasks   every site of the plan has joined              task_opened (head grown from the plan's seed)
+//   between tasks   every site of the plan has joined, and labs    task_opened (head grown from the plan's seed)
+//                   have agreed where pictures travel
 //                   no task is left                                plan_closed
 //   between rounds  always                                         round_opened
 //   round open      every participant answered                     round_closed (weighted integers, design 11.10-11)
@@ -15,7 +16,8 @@
 //   summing         the active site's sums were refused            paused
 //   judging         every judge has spoken                         round_closed, or candidate with the step halved
 //   solving         the sums are there, and solved (head_solver.h)      head_solved
-//   evaluating      exemplars are chosen, every site has scored    task_closed
+//   evaluating      exemplars are chosen and their bundles sent,   task_closed
+//                   every site has scored
 //
 // Errors: those of the ledger, the object store and Aggregate. Thread-safety: one thread.
 #pragma once

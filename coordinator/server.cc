@@ -84,6 +84,7 @@ std::string StatusText(const Service& service, const wire::ServerEndpoint& work,
     status["awaited"] = state.Awaited();
     const auto stuck = service.Stuck();
     status["needs_a_person"] = stuck ? json(*stuck) : json(nullptr);
+    status["missing_agreements"] = state.MissingAgreements();
   }
   return status.dump(1) + "\n";
 }

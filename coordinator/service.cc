@@ -197,11 +197,23 @@ void Service::Advance(std::vector<wire::Outgoing>& out) {
     if (state().phase() == Phase::kClosed) Tell("plan " + state().plan().name + " is finished");
   }
   if (state().has_plan()) {
+    TellOfAgreements();
     const std::optional<std::string> stuck = Stuck();
     if (stuck && stuck != told_stuck_) Tell("NEEDS A PERSON: " + *stuck);
     told_stuck_ = stuck;
   }
   PushAssignments(out);
+}
+
+void Service::TellOfAgreements() {
+  std::string missing;
+  if (state().phase() == Phase::kBetweenTasks && state().task() == 0) {
+    for (const std::string& site : state().MissingAgreements()) missing += (missing.empty() ? "" : ", ") + site;
+  }
+  if (missing == told_missing_agreements_) return;
+  Tell(missing.empty() ? "every lab agreed that pictures may travel"
+                       : "pictures would travel: waiting for the agreement of " + missing);
+  told_missing_agreements_ = missing;
 }
 
 void Service::PushAssignments(std::vector<wire::Outgoing>& out) {
@@ -222,6 +234,11 @@ wire::Welcome Service::WelcomeFor(const std::string& site) const {
   return welcome;
 }
 
+bool Service::IsBundleFor(const std::string& site, const Digest& digest) const {
+  const SentBundle* due = state().BundleToReceive();
+  return due != nullptr && due->report.recipient == site && due->report.file == digest;
+}
+
 std::optional<wire::Refusal> Service::Authorise(const wire::TransferRequest& request) {
   const auto refuse = [&](std::string why) {
     return wire::Refusal{wire::RefusalCode::kNotAuthorised, std::move(why), request.digest};
@@ -230,9 +247,10 @@ std::optional<wire::Refusal> Service::Authorise(const wire::TransferRequest& req
   if (request.kind == wire::TransferRequest::Kind::kGet) {
     const bool current = request.digest == state().plan_digest() || request.digest == state().model() ||
                          request.digest == state().teacher() || request.digest == state().Trunk() ||
-                         (state().candidate() && request.digest == state().candidate()->model);
+                         (state().candidate() && request.digest == state().candidate()->model) ||
+                         IsBundleFor(request.user, request.digest);
     if (current) return std::nullopt;
-    return refuse("only the plan, the current model and its teacher can be fetched now");
+    return refuse("only the plan, the current model, its teacher and a bundle that is due can be fetched now");
   }
   const auto due = EnclosureDue(state(), request.user);
   if (!due) return refuse("no file of this site is due");

@@ -75,6 +75,8 @@ class Service {
   void Advance(std::vector<wire::Outgoing>& out);
   void PushAssignments(std::vector<wire::Outgoing>& out);
   [[nodiscard]] wire::Welcome WelcomeFor(const std::string& site) const;
+  [[nodiscard]] bool IsBundleFor(const std::string& site, const Digest& digest) const;
+  void TellOfAgreements();
   [[nodiscard]] std::optional<wire::Refusal> Authorise(const wire::TransferRequest& request);
   void Tell(std::string line) { news_.push_back(std::move(line)); }
 
@@ -82,7 +84,7 @@ class Service {
   const Clock& clock_;
   const Consortium& consortium_;
   ObjectStore store_;    // What sites may get: models and plans; and raw updates, for replay.
-  ObjectStore uploads_;  // What sites put: update files, until they are logged.
+  ObjectStore uploads_;  // What sites put: files that go with statements, until they are logged.
   Ledger ledger_;
   std::unique_ptr<HeadSolver> solver_;
   Sequencer sequencer_;
@@ -90,8 +92,9 @@ class Service {
   wire::TransferServer transfer_;
   std::map<std::string, SiteView> views_;
   std::map<std::string, Digest> told_;     // Assignment each connected site was last sent.
-  std::map<std::string, Digest> putting_;  // The one update file each site may be putting.
+  std::map<std::string, Digest> putting_;  // The one file each site may be putting.
   std::optional<std::string> told_stuck_;
+  std::string told_missing_agreements_;
   using WaitingFor = std::tuple<std::uint32_t, std::uint32_t, Phase, Digest>;  // Task, round, phase, candidate.
   std::optional<WaitingFor> waiting_for_;
   std::int64_t waiting_since_ms_ = 0;

@@ -12,6 +12,7 @@
 #include "common/program.h"
 #include "common/stop_signal.h"
 #include "site_agent/agent/agent_loop.h"
+#include "site_agent/agent/agree.h"
 #include "site_agent/agent/join.h"
 #include "site_agent/agent/site_folder.h"
 #include "site_agent/launcher/isolation_report.h"
@@ -25,8 +26,9 @@ constexpr std::int64_t kJoinPatienceMs = 30'000;
 constexpr std::size_t kMaxEgressBytes = 256u << 20;  // About a million lines.
 
 struct Options {
-  std::string folder, token, pictures, labels, layout = "manifest";
-  bool until_finished = false, no_trainer = false;
+  std::string folder, token, pictures, labels, layout = "manifest", plan;
+  std::vector<std::string> partners;
+  bool until_finished = false, no_trainer = false, take_back = false;
 };
 
 void Print(const std::string& line) { std::cout << line << std::endl; }
@@ -133,6 +135,25 @@ void ShowEgress(const Options& options) {
   std::cout << count << " things, " << bytes << " bytes in all\n";
 }
 
+void RunAgree(const Options& options) {
+  FileSystem& files = RealFileSystem();
+  const SiteFolder folder{std::filesystem::absolute(options.folder)};
+  if (options.take_back) {
+    EndAgreement(files, folder);
+    Print(
+        "taken back: nothing more is sent or taken in. What other labs hold already, they hold; ask them to remove it");
+    return;
+  }
+  const std::string text = ReadFile(files, options.plan, kMaxPlanBytes);
+  std::cout << ExplainExchange(ParsePlan(text, options.plan), Membership::Load(files, folder.MembershipFile()).slot);
+  if (options.partners.empty()) {
+    Print("nothing is agreed. To agree, name these labs with --with");
+    return;
+  }
+  Agree(files, folder, text, options.partners);
+  Print("agreed, for the plan " + Sha256Of(text).Hex() + "; `hemafed-site agree FOLDER --take-back` ends it");
+}
+
 int Main(int argc, char** argv) {
   CLI::App app{
       "A lab's side of a consortium. The agent has the network and cannot read pictures; the trainer (hemafed-train) "
@@ -170,7 +191,18 @@ int Main(int argc, char** argv) {
   agent->add_flag("--until-finished", options.until_finished, "Stop when the plan is done");
   CLI::App* check = add("check", "Show what keeps pictures and network apart, by trying");
   CLI::App* egress = add("egress", "List everything that has left this lab");
+  CLI::App* agree = add("agree", "Say whether pictures may travel from and to this lab under a plan (policy sealed)");
+  CLI::Option* plan = agree->add_option("--plan", options.plan, "The plan that you have read; alone: show what moves")
+                          ->check(CLI::ExistingFile);
+  agree->add_option("--with", options.partners, "All labs that it names for this one, separated by commas")
+      ->delimiter(',')
+      ->needs(plan);
+  CLI::Option* take_back = agree->add_flag("--take-back", options.take_back, "End the agreement for good");
+  take_back->excludes(plan);
   CLI11_PARSE(app, argc, argv);
+  if (*agree && !options.take_back && options.plan.empty()) {
+    throw Error(ErrorCode::kInvalidInput, "agree needs --plan, or --take-back");
+  }
 
   if (*join) {
     RunJoin(options);
@@ -184,6 +216,8 @@ int Main(int argc, char** argv) {
     return Check(options);
   } else if (*egress) {
     ShowEgress(options);
+  } else if (*agree) {
+    RunAgree(options);
   }
   return 0;
 }

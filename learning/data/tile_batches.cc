@@ -47,34 +47,41 @@ TileBatches::TileBatches(TileCache cache, const DatasetIndex& index, std::span<c
   }
 }
 
-Batch TileBatches::Get(std::span<const std::uint32_t> indices, const std::optional<AugmentationKey>& augmentation) {
-  const auto count = static_cast<std::int64_t>(indices.size());
-  const auto side = static_cast<std::int64_t>(cache_.shape().side);
-  const std::size_t tile_bytes = cache_.shape().Bytes();
-  std::vector<std::uint8_t> tiles(indices.size() * tile_bytes);
-  Batch batch{at::empty({count, 3, side, side}, at::kFloat), at::empty({count}, at::kLong)};
+Batch BatchOfTiles(std::size_t count, std::uint32_t side,
+                   const std::function<std::int64_t(std::size_t place, std::span<std::uint8_t> tile)>& read,
+                   const AugmentationPlan& allowed, const std::optional<AugmentationKey>& augmentation,
+                   const PixelScale& normalisation, TileThreads threads) {
+  const auto rows = static_cast<std::int64_t>(count);
+  const std::size_t tile_bytes = TileShape{.side = side, .crop = 0}.Bytes();
+  std::vector<std::uint8_t> tiles(count * tile_bytes);
+  Batch batch{at::empty({rows, 3, side, side}, at::kFloat), at::empty({rows}, at::kLong)};
   auto* const labels = batch.labels.data_ptr<std::int64_t>();
-  for (std::size_t k = 0; k < indices.size(); ++k) {
-    const Entry& entry = entries_.at(indices[k]);
-    labels[k] = entry.label;
-    cache_.Read(entry.position, std::span(tiles).subspan(k * tile_bytes, tile_bytes));
-  }
+  for (std::size_t k = 0; k < count; ++k) labels[k] = read(k, std::span(tiles).subspan(k * tile_bytes, tile_bytes));
   auto* const images = batch.images.data_ptr<float>();
   const auto augment = [&](std::int64_t begin, std::int64_t end) {
     for (auto k = static_cast<std::size_t>(begin); k < static_cast<std::size_t>(end); ++k) {
-      const Variant variant = augmentation ? DrawVariant(augmentation_, augmentation->seed, augmentation->step,
-                                                         static_cast<std::uint32_t>(k))
-                                           : Variant{};
-      ApplyVariant(std::span(tiles).subspan(k * tile_bytes, tile_bytes), cache_.shape().side, variant, normalisation_,
+      const Variant variant =
+          augmentation ? DrawVariant(allowed, augmentation->seed, augmentation->step, static_cast<std::uint32_t>(k))
+                       : Variant{};
+      ApplyVariant(std::span(tiles).subspan(k * tile_bytes, tile_bytes), side, variant, normalisation,
                    {images + k * tile_bytes, tile_bytes});
     }
   };
-  if (threads_ == TileThreads::kLibTorch) {
-    at::parallel_for(0, count, 1, augment);
+  if (threads == TileThreads::kLibTorch) {
+    at::parallel_for(0, rows, 1, augment);
   } else {
-    augment(0, count);
+    augment(0, rows);
   }
   return batch;
+}
+
+Batch TileBatches::Get(std::span<const std::uint32_t> indices, const std::optional<AugmentationKey>& augmentation) {
+  const auto read = [&](std::size_t k, std::span<std::uint8_t> tile) {
+    const Entry& entry = entries_.at(indices[k]);
+    cache_.Read(entry.position, tile);
+    return entry.label;
+  };
+  return BatchOfTiles(indices.size(), cache_.shape().side, read, augmentation_, augmentation, normalisation_, threads_);
 }
 
 }  // namespace hemafed::learning

@@ -15,6 +15,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -33,6 +34,14 @@ enum class TileThreads : std::uint8_t {
   kLibTorch,  // LibTorch's threads, the caller among them: for a caller that waits for the batch.
   kCaller,    // The calling thread: for loaders that work beside training.
 };
+
+// A batch as TileBatches makes it, of tiles from anywhere: `read` fills the tile of one place in the batch and returns
+// its label. The threads that augment do not call it.
+[[nodiscard]] Batch BatchOfTiles(
+    std::size_t count, std::uint32_t side,
+    const std::function<std::int64_t(std::size_t place, std::span<std::uint8_t> tile)>& read,
+    const AugmentationPlan& allowed, const std::optional<AugmentationKey>& augmentation,
+    const PixelScale& normalisation, TileThreads threads);
 
 class TileBatches final : public BatchSource {
  public:

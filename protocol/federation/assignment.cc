@@ -6,6 +6,7 @@
 
 #include "common/error.h"
 #include "common/json_fields.h"
+#include "protocol/federation/partner_word.h"
 
 namespace hemafed {
 
@@ -15,6 +16,7 @@ namespace {
 
 constexpr std::array<std::string_view, 4> kActionNames{"wait", "job", "acknowledge", "finished"};
 constexpr std::size_t kMaxNoteBytes = 400;
+constexpr std::array<std::string_view, 3> kAgreementNames{"none", "given", "ended"};
 
 Job BaseJob(const FederationState& state, const std::string& site, JobKind kind) {
   Job job;
@@ -32,6 +34,18 @@ std::optional<Job> JobFor(const FederationState& state, const std::string& site)
   const std::vector<std::string> awaited = state.Awaited();
   const bool is_awaited = std::find(awaited.begin(), awaited.end(), site) != awaited.end();
   const bool rehearsing = takes_part && site != participants.front();
+  if (state.phase() == Phase::kBetweenTasks && state.task() == 0) {
+    // Every lab concerned says whether pictures may travel before anything is trained.
+    const bool agrees = !state.agreements().contains(site) && !ExchangePartners(state.plan(), site).empty();
+    if (agrees) return BaseJob(state, site, JobKind::kAgree);
+  }
+  if (state.phase() == Phase::kCommitting && is_awaited && site == participants.front()) {
+    if (const SentBundle* bundle = state.BundleToReceive()) {
+      Job job = BaseJob(state, site, JobKind::kReceive);
+      job.partner = PartnerOf(state.admission(bundle->sender()), bundle->entry);
+      return job;
+    }
+  }
   if (state.phase() == Phase::kCommitting && is_awaited) {
     Job job = BaseJob(state, site, JobKind::kCommit);
     job.rehearsing = rehearsing;
@@ -57,6 +71,11 @@ std::optional<Job> JobFor(const FederationState& state, const std::string& site)
   if (state.phase() != Phase::kEvaluating) return std::nullopt;
   // Selecting comes before scoring, so that the slower step starts first.
   if (takes_part && !rehearsing && state.exemplars_pending()) return BaseJob(state, site, JobKind::kSelect);
+  if (const auto due = state.BundlesToSend(); takes_part && !rehearsing && !due.empty()) {
+    Job job = BaseJob(state, site, JobKind::kSeal);
+    job.partner = PartnerOf(state.admission(due.front()), state.agreements().at(due.front()));
+    return job;
+  }
   if (!is_awaited || state.evaluations().contains(site)) return std::nullopt;
   Job job = BaseJob(state, site, JobKind::kEvaluate);
   job.trunk = state.Trunk();
@@ -70,6 +89,12 @@ std::string Note(const FederationState& state) {
     std::string note = "waiting for labs to join:";
     for (const std::string& name : missing) note += " " + name;
     return note.substr(0, kMaxNoteBytes);
+  }
+  if (const auto missing = state.MissingAgreements();
+      state.task() == 0 && !missing.empty() && state.phase() == Phase::kBetweenTasks) {
+    std::string waiting = "this plan moves pictures between labs; agreements are missing:";
+    for (const std::string& site : missing) waiting += " " + site + (state.ended_agreement(site) ? " (ended)" : "");
+    return waiting.substr(0, kMaxNoteBytes);
   }
   const std::size_t tasks = state.plan().tasks.size();
   if (state.task() >= tasks) return "plan " + state.plan().name + " is finished";
@@ -91,6 +116,9 @@ Assignment AssignmentFor(const FederationState& state, const std::string& site) 
   assignment.plan_signature = state.plan_signature();
   assignment.task = state.task();
   assignment.round = state.round();
+  if (state.agreements().contains(site)) {
+    assignment.agreement = state.ended_agreement(site) ? AgreementState::kEnded : AgreementState::kGiven;
+  }
   if (state.phase() == Phase::kClosed) {
     assignment.action = Action::kFinished;
     assignment.model = state.model();
@@ -105,6 +133,9 @@ Assignment AssignmentFor(const FederationState& state, const std::string& site) 
   }
   assignment.job = JobFor(state, site);
   if (assignment.job) assignment.action = Action::kRunJob;
+  if (assignment.job && assignment.job->kind == JobKind::kReceive) {
+    assignment.bundle = state.BundleToReceive()->report.file;
+  }
   return assignment;
 }
 
@@ -114,10 +145,12 @@ std::vector<Digest> Assignment::Objects() const {
   if (model) objects.push_back(*model);
   if (trunk) objects.push_back(*trunk);
   if (job) {
-    objects.push_back(job->model);
+    // An agreement is given before the initial weights need to be there.
+    if (job->kind != JobKind::kAgree) objects.push_back(job->model);
     if (job->teacher) objects.push_back(*job->teacher);
     if (job->trunk) objects.push_back(*job->trunk);
   }
+  if (bundle) objects.push_back(*bundle);
   return objects;
 }
 
@@ -133,6 +166,8 @@ std::string Assignment::ToText() const {
               {"job", job ? json(job->ToText()) : json(nullptr)},
               {"model", optional_hex(model)},
               {"trunk", optional_hex(trunk)},
+              {"agreement", kAgreementNames[static_cast<std::size_t>(agreement)]},
+              {"bundle", optional_hex(bundle)},
               {"note", note}}
       .dump();
 }
@@ -157,6 +192,11 @@ Assignment Assignment::FromText(std::string_view text) {
   if (!fields.Raw("job").is_null()) assignment.job = Job::FromText(fields.Text("job", kMaxJobBytes), "assignment: job");
   assignment.model = fields.OptionalDigest("model");
   assignment.trunk = fields.OptionalDigest("trunk");
+  const std::string agreed = fields.Text("agreement", 16);
+  const auto given = std::find(kAgreementNames.begin(), kAgreementNames.end(), agreed);
+  if (given == kAgreementNames.end()) fields.Fail("agreement", "is not none, given or ended");
+  assignment.agreement = static_cast<AgreementState>(given - kAgreementNames.begin());
+  assignment.bundle = fields.OptionalDigest("bundle");
   assignment.note = fields.Text("note", kMaxNoteBytes);
   fields.RequireAllRead();
 
@@ -164,6 +204,8 @@ Assignment Assignment::FromText(std::string_view text) {
   if (needs_plan && (!assignment.plan || !assignment.plan_signature)) fields.Fail("plan", "is missing for this action");
   if ((assignment.action == Action::kRunJob) != assignment.job.has_value())
     fields.Fail("job", "does not fit the action");
+  const bool takes_bundle = assignment.job && assignment.job->kind == JobKind::kReceive;
+  if (takes_bundle != assignment.bundle.has_value()) fields.Fail("bundle", "does not fit the job");
   const bool needs_model = assignment.action == Action::kAcknowledge || assignment.action == Action::kFinished;
   if (needs_model && !assignment.model) fields.Fail("model", "is missing for this action");
   return assignment;

@@ -25,17 +25,22 @@ enum class Action : std::uint8_t {
   kFinished,     // The plan is done; `model` is the final one.
 };
 
+// What the log holds of a site's agreement that pictures may travel.
+enum class AgreementState : std::uint8_t { kNone, kGiven, kEnded };
+
 struct Assignment {
   Action action = Action::kWait;
   std::optional<Digest> plan;
   std::optional<Ed25519Signature> plan_signature;  // The operator's; the site checks it itself.
   std::uint32_t task = 0, round = 0;
   std::optional<Job> job;
-  std::optional<Digest> model;  // To acknowledge, or the final one.
-  std::optional<Digest> trunk;  // That the final model, then an analytic head, stands on.
-  std::string note;             // For people: what the consortium is doing.
+  std::optional<Digest> model;   // To acknowledge, or the final one.
+  std::optional<Digest> trunk;   // That the final model, then an analytic head, stands on.
+  std::optional<Digest> bundle;  // Of a receiving job: the file that its partner's statement names.
+  AgreementState agreement = AgreementState::kNone;
+  std::string note;  // For people: what the consortium is doing.
 
-  // Objects that the site must hold for it: plan, model, teacher, trunk.
+  // Objects that the site must hold for it: plan, model, teacher, trunk, bundle.
   [[nodiscard]] std::vector<Digest> Objects() const;
   [[nodiscard]] std::string ToText() const;
   [[nodiscard]] static Assignment FromText(std::string_view text);

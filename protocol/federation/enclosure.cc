@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "codec/evaluation.h"
+#include "codec/exchange.h"
 #include "codec/feature_sums.h"
 #include "codec/job_folder.h"
 #include "codec/reports.h"
@@ -29,10 +30,17 @@ std::optional<Enclosure> EnclosureOf(const SiteStatement& statement) {
       const auto report = SumsReport::FromJson(body);
       return Enclosure{.name = kSumsFileName, .file = report.file, .bytes = report.file_bytes};
     }
+    case StatementKind::kBundle: {
+      const auto report = BundleReport::FromJson(body);
+      return Enclosure{.name = kBundleFileName, .file = report.file, .bytes = report.file_bytes};
+    }
     case StatementKind::kCommitment:
     case StatementKind::kAcknowledgement:
     case StatementKind::kExemplars:
-    case StatementKind::kJudgement: break;
+    case StatementKind::kJudgement:
+    case StatementKind::kAgreement:
+    case StatementKind::kAgreementEnd:
+    case StatementKind::kReceived: break;
   }
   return std::nullopt;
 }
@@ -43,6 +51,7 @@ std::uint64_t MaxEnclosureBytes(StatementKind kind, const Plan& plan, const Upda
   if (kind == StatementKind::kSums && plan.SolvesHead()) {
     return MaxFeatureSumsFileBytes(plan.strategy.features, static_cast<std::uint32_t>(plan.classes.size()));
   }
+  if (kind == StatementKind::kBundle) return MaxBundleFileBytes(plan);
   return 0;
 }
 
@@ -50,6 +59,8 @@ std::optional<StatementKind> EnclosureDue(const FederationState& state, const st
   const std::vector<std::string> awaited = state.Awaited();
   const bool is_awaited = std::find(awaited.begin(), awaited.end(), site) != awaited.end();
   if (state.phase() == Phase::kRoundOpen && is_awaited) return StatementKind::kUpdate;
+  const bool seals = !state.BundlesToSend().empty() && site == state.participants().front();
+  if (seals) return StatementKind::kBundle;
   if (state.phase() == Phase::kEvaluating && is_awaited && !state.evaluations().contains(site)) {
     return StatementKind::kEvaluation;
   }

@@ -7,6 +7,7 @@
 //     update       update.hfu (codec/update.h), of the round's base model
 //     evaluation   scores.hfh (codec/score_histograms.h); none where no class has enough pictures
 //     sums         sums.hfs (codec/feature_sums.h), of the plan's shape
+//     bundle       bundle.hfx (codec/sealed_bundle.h), readable to its recipient's trainer alone
 //
 // Errors: Error(kInvalidInput) for a body that is not a report of its kind. Thread-safety: free functions.
 #pragma once

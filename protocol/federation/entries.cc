@@ -19,8 +19,9 @@ namespace {
 constexpr std::uint64_t kMillion = 1'000'000;
 constexpr std::size_t kKeyBytes = 32;
 constexpr std::size_t kMaxReasonBytes = 1000;  // A refusal is one or two sentences.
-constexpr std::array<std::string_view, 7> kStatementNames{
-    "commitment", "update", "acknowledgement", "exemplars", "evaluation", "judgement", "sums"};
+constexpr std::array<std::string_view, 11> kStatementNames{
+    "commitment", "update",    "acknowledgement", "exemplars", "evaluation", "judgement",
+    "sums",       "agreement", "agreement_end",   "bundle",    "received"};
 
 constexpr std::array<std::string_view, 2> kDecisionNames{"leave_out", "try_again"};
 

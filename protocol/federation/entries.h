@@ -76,6 +76,11 @@ enum class StatementKind : std::uint16_t {
   kEvaluation = 5,
   kJudgement = 6,
   kSums = 7,
+  // Of exemplars that travel (codec/exchange.h). Agreements are about the plan: task and round 0, subject its digest.
+  kAgreement = 8,
+  kAgreementEnd = 9,
+  kBundle = 10,
+  kReceived = 11,
 };
 [[nodiscard]] std::string_view StatementKindName(StatementKind kind) noexcept;
 
@@ -85,7 +90,7 @@ struct SiteStatement {
   StatementKind kind = StatementKind::kCommitment;
   std::uint32_t task = 0, round = 0;
   Digest subject;
-  nlohmann::json body;  // One of the reports of codec/reports.h, or {} for an acknowledgement.
+  nlohmann::json body;  // A report (codec/reports.h, codec/exchange.h); {} where the kind says everything.
 
   // Canonical JSON of everything above: the body of a Submission.
   [[nodiscard]] std::string ToText() const;

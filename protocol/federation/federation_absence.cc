@@ -28,7 +28,7 @@ std::vector<std::string> FederationState::Awaited() const {
       case Phase::kSumming: return refused_.contains(site);
       case Phase::kAcknowledging: return acknowledged_.contains(site);
       case Phase::kEvaluating:
-        if (site == participants_.front() && exemplars_pending()) return false;
+        if (site == participants_.front() && (exemplars_pending() || !BundlesToSend().empty())) return false;
         return evaluations_.contains(site) || unscored_.contains(site) || !roster_.contains(site);
       case Phase::kNoPlan:
       case Phase::kBetweenTasks:

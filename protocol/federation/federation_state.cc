@@ -106,8 +106,10 @@ void FederationState::Check(const RosterEntry& entry) const {
 void FederationState::Advance(const RosterEntry& entry) {
   if (entry.joins) {
     roster_[entry.lab.slot] = entry.lab;
+    admissions_[entry.lab.slot] = entry;
   } else {
     roster_.erase(entry.lab.slot);
+    admissions_.erase(entry.lab.slot);
   }
 }
 
@@ -145,6 +147,10 @@ void FederationState::Check(const TaskOpenedEntry& entry) const {
   }
   if (const auto missing = SitesToJoin(); !missing.empty())
     OutOfPlace("a task cannot open before " + missing.front() + " has joined");
+  if (task_ == 0 && !MissingAgreements().empty()) {
+    OutOfPlace("the plan moves pictures: no task can open before every lab concerned has agreed, " +
+               MissingAgreements().front() + " has not");
+  }
   if (entry.participants != plan().Participants(task_))
     Refuse("the participants" + InTask(task_) + " are not the plan's");
   const std::optional<Digest> teacher = task_ == 0 ? std::nullopt : std::optional(model_);
@@ -215,7 +221,7 @@ std::vector<AccuracyMatrix::Cell> FederationState::ExpectedRow() const {
 void FederationState::Check(const TaskClosedEntry& entry) const {
   RequirePhase(Phase::kEvaluating, "a closed task");
   if (entry.task != task_) OutOfPlace("the closed task is not the open one");
-  if (!Awaited().empty()) OutOfPlace("a task closes after its exemplars and every site's evaluation");
+  if (!Awaited().empty()) OutOfPlace("a task closes after its exemplars, their bundles and every site's evaluation");
   if (entry.model != model_) Refuse("the closed task names another model than the current one");
   if (entry.accuracy_millionths != ExpectedRow()) Refuse("the accuracies are not those of the sites' evaluations");
 }

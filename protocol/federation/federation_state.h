@@ -14,7 +14,10 @@
 //     then exemplars of the active site (where exemplars are kept) and evaluations of all sites, task_closed.
 // Where the head is solved instead of trained (strategy analytic), between commitments and evaluations:
 //     sums or a refusal of the active site, head_solved
-// Roster changes may stand anywhere. After the last task: plan_closed.
+// Where exemplars travel (policy `sealed`): the first task opens after the agreements of all labs concerned; after a
+// task's exemplars comes a bundle for each recipient, and before the commitment of a task's active site what became of
+// the bundles addressed to it. Agreements are checked in federation_exchange.cc.
+// Roster changes and ends of agreements may stand anywhere. After the last task: plan_closed.
 //
 // Errors: Error(kInvalidInput): malformed or not signed by whom it says; Error(kConflict): not allowed in this state;
 // Error(kRefused): a rule was broken, the message names site and rule. Thread-safety: one thread.
@@ -30,6 +33,7 @@
 #include <vector>
 
 #include "codec/evaluation.h"
+#include "codec/exchange.h"
 #include "codec/plan.h"
 #include "codec/reports.h"
 #include "protocol/federation/entries.h"
@@ -51,6 +55,15 @@ enum class Phase : std::uint8_t {
 };
 
 [[nodiscard]] std::string_view PhaseName(Phase phase) noexcept;
+
+// A bundle that its sender has stated, and what the recipient said of it.
+struct SentBundle {
+  StatementEntry entry;
+  BundleReport report;
+  std::optional<ReceivedReport> received;
+
+  [[nodiscard]] const std::string& sender() const { return entry.site; }
+};
 
 class FederationState {
  public:
@@ -144,6 +157,23 @@ class FederationState {
   // What the next task starts from if no head is grown for it.
   [[nodiscard]] const Digest& NextBase() const { return plan().SolvesHead() ? plan().model.weights : model_; }
 
+  // Sites whose agreement the plan needs before pictures may travel, and which have not given it, or ended it.
+  [[nodiscard]] std::vector<std::string> MissingAgreements() const;
+  [[nodiscard]] bool ended_agreement(const std::string& site) const { return ended_agreements_.contains(site); }
+  // Agreements by site, also ended ones; all texts are as their sites signed them.
+  [[nodiscard]] const std::map<std::string, StatementEntry>& agreements() const { return agreements_; }
+  [[nodiscard]] AgreementReport AgreementOf(const std::string& site) const;
+  // Whether the agreements of both stand.
+  [[nodiscard]] bool MayExchange(const std::string& a, const std::string& b) const;
+  // Recipients for whom the active site has still to seal the open task's exemplars.
+  [[nodiscard]] std::vector<std::string> BundlesToSend() const;
+  // The next bundle that the active site has to take in before it commits.
+  [[nodiscard]] const SentBundle* BundleToReceive() const;
+  // All of the plan, in the order of the log.
+  [[nodiscard]] const std::vector<SentBundle>& bundles() const { return bundles_; }
+  // The operator-signed roster entry of a lab in the roster.
+  [[nodiscard]] const RosterEntry& admission(const std::string& site) const { return admissions_.at(site); }
+
   // Why the open round cannot close though every participant answered: its rule cannot run with what was accepted.
   [[nodiscard]] std::optional<std::string> WhyRoundCannotClose() const;
 
@@ -199,6 +229,9 @@ class FederationState {
   void CheckUpdate(const std::string& site, const UpdateReport& report) const;
   void CheckJudgement(const std::string& site, const JudgementReport& report, const std::string& what) const;
   void CheckSums(const std::string& site, const SumsReport& report, const std::string& what) const;
+  // Kinds kAgreement to kReceived (federation_exchange.cc).
+  void CheckExchange(const StatementEntry& entry, const std::string& what) const;
+  void AdvanceExchange(const StatementEntry& entry);
   void RequirePhase(Phase phase, std::string_view what) const;
   void RequireAllAnswered() const;
   // Goes on when nobody is waited for any more.
@@ -246,6 +279,11 @@ class FederationState {
   std::optional<Digest> totals_;
   std::map<std::string, EvaluationReport> evaluations_;
   AccuracyMatrix matrix_;
+
+  std::map<std::string, RosterEntry> admissions_;  // Of labs in the roster.
+  std::map<std::string, StatementEntry> agreements_;
+  std::set<std::string> ended_agreements_;
+  std::vector<SentBundle> bundles_;
 };
 
 }  // namespace hemafed

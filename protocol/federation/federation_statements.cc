@@ -26,6 +26,10 @@ void FederationState::Check(const StatementEntry& entry) const {
   if (!VerifySiteStatement(lab->second.statement_key, plan_digest(), statement, signature)) {
     throw Error(ErrorCode::kInvalidInput, what + ": not signed by the lab's statement key for this plan");
   }
+  if (statement.kind == StatementKind::kAgreement || statement.kind == StatementKind::kAgreementEnd) {
+    CheckExchange(entry, what);  // About the plan, not about a task.
+    return;
+  }
   if (statement.task != task_ ||
       (phase_ != Phase::kCommitting && phase_ != Phase::kEvaluating && statement.round != round_)) {
     OutOfPlace(what + ": it is about another task or round than the open one");
@@ -46,6 +50,10 @@ void FederationState::Check(const StatementEntry& entry) const {
       require_participant();
       CheckCommitment(site, CommitmentReport::FromJson(body), what);
       break;
+    case StatementKind::kAgreement:
+    case StatementKind::kAgreementEnd:
+    case StatementKind::kBundle:
+    case StatementKind::kReceived: CheckExchange(entry, what); break;
     case StatementKind::kUpdate:
       RequirePhase(Phase::kRoundOpen, "an update");
       require_participant();
@@ -98,6 +106,7 @@ void FederationState::CheckCommitment(const std::string& site, const CommitmentR
   if (commitments_.contains(site)) OutOfPlace(what + ": already committed" + InTask(task_));
   if (report.classes.size() != plan().classes.size()) Refuse(what + ": counts for another number of classes");
   if (site == participants_.front()) {
+    if (BundleToReceive() != nullptr) OutOfPlace(what + ": the bundles that it has to take in come first");
     if (report.pictures < plan().min_pictures) {
       Refuse(what + ": fewer than the plan's " + std::to_string(plan().min_pictures) + " training pictures");
     }
@@ -168,6 +177,10 @@ void FederationState::Advance(const StatementEntry& entry) {
       exemplars_reported_ = true;
       break;
     case StatementKind::kEvaluation: evaluations_.emplace(site, EvaluationOf(entry)); break;
+    case StatementKind::kAgreement:
+    case StatementKind::kAgreementEnd:
+    case StatementKind::kBundle:
+    case StatementKind::kReceived: AdvanceExchange(entry); break;
   }
 }
 

@@ -19,6 +19,10 @@ StatementContext ContextOf(StatementKind kind) {
     case StatementKind::kEvaluation: return StatementContext::kEvaluation;
     case StatementKind::kJudgement: return StatementContext::kJudgement;
     case StatementKind::kSums: return StatementContext::kSums;
+    case StatementKind::kAgreement: return StatementContext::kAgreement;
+    case StatementKind::kAgreementEnd: return StatementContext::kAgreementEnd;
+    case StatementKind::kBundle: return StatementContext::kBundle;
+    case StatementKind::kReceived: return StatementContext::kReceived;
   }
   throw Error(ErrorCode::kInternal, "statement kind out of range");
 }

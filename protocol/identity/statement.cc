@@ -38,6 +38,10 @@ std::string_view StatementContextName(StatementContext context) noexcept {
     case StatementContext::kJudgement: return "judgement";
     case StatementContext::kDecision: return "decision";
     case StatementContext::kSums: return "sums";
+    case StatementContext::kAgreement: return "agreement";
+    case StatementContext::kAgreementEnd: return "agreement-end";
+    case StatementContext::kBundle: return "bundle";
+    case StatementContext::kReceived: return "received";
   }
   return "unknown";
 }

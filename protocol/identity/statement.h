@@ -42,6 +42,10 @@ enum class StatementContext : std::uint8_t {
   kJudgement,        // How a lab's pictures take a round's candidate.
   kDecision,         // The operator's word on a paused task.
   kSums,             // Sums of random features, for the analytic head.
+  kAgreement,        // A lab's people let pictures travel between it and named partners.
+  kAgreementEnd,     // They do not any longer.
+  kBundle,           // A file of pictures, sealed to one partner.
+  kReceived,         // What became of it there.
 };
 
 // Stable lower-case name with hyphens ("lab-entry"), as in the signed bytes.

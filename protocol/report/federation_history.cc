@@ -89,6 +89,10 @@ void FederationHistory::Add(const FederationState& before, const StatementEntry&
                              .head = {}};
       break;
     }
+    case StatementKind::kAgreement:
+    case StatementKind::kAgreementEnd:
+    case StatementKind::kBundle:
+    case StatementKind::kReceived:
     case StatementKind::kAcknowledgement:
     case StatementKind::kJudgement: break;  // Judgements are read from the state once all are there.
   }

@@ -4,7 +4,9 @@
 #include <utility>
 
 #include "codec/evaluation.h"
+#include "codec/exchange.h"
 #include "codec/score_histograms.h"
+#include "codec/sealed_bundle.h"
 #include "common/error.h"
 #include "common/json_fields.h"
 #include "protocol/federation/enclosure.h"
@@ -70,8 +72,43 @@ json EgressContract::Permit(const Job& job, const json& body) const {
       }
       return report.ToJson();
     }
+    case JobKind::kAgree: {
+      const std::vector<std::string> partners = ExchangePartners(plan_, job.site);
+      for (const std::string& partner : partners) RequireAgreement(job, partner);
+      // The trainer says its key; with whom pictures may be exchanged is the people's word, not the trainer's.
+      return AgreementReport{.key = TrainerKeyReport::FromJson({body, where}).key, .partners = partners}.ToJson();
+    }
+    case JobKind::kSeal: {
+      const auto report = BundleReport::FromJson({body, where});
+      if (!job.partner || report.recipient != job.partner->site) Refuse(where + " is for another lab than the job's");
+      RequireAgreement(job, report.recipient);
+      if (report.items == 0 || report.items > MaxBundleItemsOf(plan_, job.task)) {
+        Refuse(where + " holds " + std::to_string(report.items) + " pictures, the plan lets this task give " +
+               std::to_string(MaxBundleItemsOf(plan_, job.task)));
+      }
+      if (report.file_bytes > MaxBundleFileBytesOf(plan_, job.task)) Refuse(where + " is larger than the plan allows");
+      return report.ToJson();
+    }
+    case JobKind::kReceive: return ReceivedReport::FromJson({body, where}).ToJson();
   }
   Refuse(where + " is of no known kind");
+}
+
+void EgressContract::RequireAgreement(const Job& job, const std::string& partner) const {
+  if (agreement_ && agreement_->Allows(job.plan, partner)) return;
+  Refuse("this lab's people have not agreed that pictures travel between it and " + partner + " (hemafed-site agree)");
+}
+
+void EgressContract::PermitBundle(const Job& job, const SiteStatement& statement, const ReadableFile& file,
+                                  const HpkePublicKey& key) const {
+  const auto report = BundleReport::FromJson({statement.body, "bundle"});
+  const BundleHeader header = ReadBundleHeader(file);
+  const BundleAddress address{.plan = job.plan, .task = job.task, .sender = job.site, .recipient = report.recipient};
+  if (header.address != address) Refuse("a bundle whose address is not that of its report");
+  if (header.recipient_key != key) Refuse("a bundle sealed to another key than the one that its recipient signed");
+  if (header.items != report.items || header.FileBytes() != report.file_bytes) {
+    Refuse("a bundle whose size is not that of its report");
+  }
 }
 
 void EgressContract::PermitEnclosure(const SiteStatement& statement, const UpdateLayout& base_layout) const {

@@ -11,7 +11,9 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "codec/job_folder.h"
 #include "codec/plan.h"
@@ -19,7 +21,9 @@
 #include "codec/update.h"
 #include "common/clock.h"
 #include "common/file_system.h"
+#include "common/hpke.h"
 #include "protocol/federation/entries.h"
+#include "protocol/federation/lab_agreement.h"
 
 namespace hemafed::agent {
 
@@ -27,6 +31,9 @@ class EgressContract {
  public:
   // `plan` is borrowed.
   explicit EgressContract(const Plan& plan) : plan_(plan) {}
+  // With what this lab's people decided about travelling pictures; nothing is no.
+  EgressContract(const Plan& plan, std::optional<LabAgreement> agreement)
+      : plan_(plan), agreement_(std::move(agreement)) {}
 
   // The report's body as it may leave: parsed and written anew, so nothing unknown is carried along.
   [[nodiscard]] nlohmann::json Permit(const Job& job, const nlohmann::json& body) const;
@@ -37,9 +44,17 @@ class EgressContract {
   // show no class of fewer than min_pictures, none but the plan's, and what the report beside them counts; feature sums
   // are of the plan's shape, hold the pictures that their report says, and of no class fewer than min_pictures.
   void PermitContent(const SiteStatement& statement, const std::string& site, const ReadableFile& file) const;
+  // A bundle, as far as one who cannot open it can see: sealed to the key that the recipient signed, addressed to it,
+  // as large as was said. `key` comes from RecipientKeyOf (protocol/federation/partner_word.h).
+  void PermitBundle(const Job& job, const SiteStatement& statement, const ReadableFile& file,
+                    const HpkePublicKey& key) const;
 
  private:
+  // Pictures travel between this lab and the partner: its people must have said so.
+  void RequireAgreement(const Job& job, const std::string& partner) const;
+
   const Plan& plan_;
+  std::optional<LabAgreement> agreement_;
 };
 
 class EgressRecord {

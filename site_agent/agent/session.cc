@@ -9,6 +9,7 @@
 #include "common/error.h"
 #include "common/program.h"
 #include "common/safetensors.h"
+#include "protocol/federation/partner_word.h"
 #include "protocol/federation/signing.h"
 #include "protocol/log/canonical_json.h"
 #include "protocol/log/checkpoint.h"
@@ -23,6 +24,8 @@ namespace {
 
 // Nothing said for this long: say Ping, so that the coordinator sees a living loop while the trainer works.
 constexpr std::int64_t kPingMs = 5'000;
+// How soon a decision of the lab's people is noticed.
+constexpr std::int64_t kLookMs = 1'000;
 
 // The folder must be there before it can be held open.
 Path CreatedJobFolder(FileSystem& files, const JobFolder& jobs) {
@@ -38,6 +41,9 @@ StatementKind KindOf(JobKind kind) {
     case JobKind::kEvaluate: return StatementKind::kEvaluation;
     case JobKind::kJudge: return StatementKind::kJudgement;
     case JobKind::kSum: return StatementKind::kSums;
+    case JobKind::kAgree: return StatementKind::kAgreement;
+    case JobKind::kSeal: return StatementKind::kBundle;
+    case JobKind::kReceive: return StatementKind::kReceived;
   }
   throw Error(ErrorCode::kInternal, "job kind out of range");
 }
@@ -171,7 +177,7 @@ Session::Messages Session::Fetch() {
   RemoveOldObjects();
   switch (assignment_->action) {
     case Action::kWait: break;
-    case Action::kRunJob: StartJob(); return TakeResult();
+    case Action::kRunJob: return BeginJob();
     case Action::kAcknowledge:
       // The transfer hashed what it wrote; this is the statement that it is held.
       statement_ = SiteStatement{.kind = StatementKind::kAcknowledgement,
@@ -214,6 +220,12 @@ Session::Messages Session::TakeResult() {
   const Job& job = *assignment_->job;
   const Path done = jobs_.DoneFolder(job.Name());
   if (!files_.Exists(done / std::string(kReportFileName))) return {};
+  if (const auto partner = UnagreedPartner(job)) {
+    // They took it back while the trainer worked: what it made does not leave.
+    files_.Remove(done);
+    AskPeople(*partner);
+    return {};
+  }
   // Relative to the folder held open: the trainer's files are read without following links out of it.
   const Path relative = done.lexically_relative(jobs_.root);
   const Path report_file = relative / std::string(kReportFileName);
@@ -225,17 +237,23 @@ Session::Messages Session::TakeResult() {
     return {};
   }
   files_.Remove(jobs_.JobFile(job.Name()));
-  const EgressContract contract(*plan_);
+  const EgressContract contract(*plan_, LoadLabAgreement(files_, folder_.AgreementFile()));
   statement_ = SiteStatement{.kind = KindOf(job.kind),
                              .task = job.task,
                              .round = job.round,
                              .subject = job.model,
                              .body = contract.Permit(job, report.body)};
+  // About the plan as a whole; the job's name has a task for the trainer only.
+  if (job.kind == JobKind::kAgree) statement_->subject = job.plan;
   const auto enclosure = EnclosureOf(*statement_);
   if (!enclosure) return Submit();
   contract.PermitEnclosure(*statement_, LayoutOfModel(SafetensorsReader::Open(files_, jobs_.Object(job.model))));
   CopyOut(relative / enclosure->name, *enclosure);
   contract.PermitContent(*statement_, job.site, *files_.OpenForRead(folder_.OutgoingFile()));
+  if (job.kind == JobKind::kSeal) {
+    contract.PermitBundle(job, *statement_, *files_.OpenForRead(folder_.OutgoingFile()),
+                          RecipientKeyOf(job, membership_.operator_key));
+  }
   egress_.Write(std::string(StatementKindName(statement_->kind)) + " file", job, enclosure->bytes, enclosure->file);
   stage_ = Stage::kPutting;
   return transfer_.Upload(folder_.OutgoingFile(), enclosure->file);
@@ -278,6 +296,11 @@ Session::Messages Session::AfterTransfer() {
 }
 
 Session::Messages Session::Submit() {
+  const bool of_job = assignment_->job && statement_->kind == KindOf(assignment_->job->kind);
+  if (const auto partner = of_job ? UnagreedPartner(*assignment_->job) : std::nullopt) {
+    AskPeople(*partner);
+    return {};
+  }
   const std::string text = statement_->ToText();
   if (!signature_) {
     signature_ = SignSiteStatement(statement_key_, *assignment_->plan, *statement_);
@@ -308,7 +331,8 @@ void Session::Take(const wire::Receipt& receipt) {
   const auto file = files_.OpenForAppend(folder_.ReceiptsFile());
   file->Append(line.dump() + "\n");
   file->Sync();
-  if (assignment_ && assignment_->job) files_.Remove(jobs_.DoneFolder(assignment_->job->Name()));
+  const bool of_job = assignment_ && assignment_->job && statement_->kind == KindOf(assignment_->job->kind);
+  if (of_job) files_.Remove(jobs_.DoneFolder(assignment_->job->Name()));
   statement_.reset();
   signature_.reset();
 }
@@ -343,7 +367,12 @@ void Session::RemoveOldObjects() {
 
 Session::Messages Session::Poll() {
   Messages out;
-  if (stage_ == Stage::kTraining) {
+  if (clock_.MonotonicMs() - looked_ms_ >= kLookMs) {
+    looked_ms_ = clock_.MonotonicMs();
+    out = EndAgreement();
+    if (out.empty() && stage_ == Stage::kAsking) out = BeginJob();
+  }
+  if (out.empty() && stage_ == Stage::kTraining) {
     out = TakeResult();
     if (out.empty() && files_.Exists(jobs_.ProgressFile())) {
       const std::string text = results_.Read(jobs_.ProgressFile().filename(), kMaxProgressBytes);

@@ -7,7 +7,9 @@
 //
 //     assignment -> fetch missing objects -> hand the job to the trainer -> check the report against the egress
 //     contract
-//                -> put the update file -> sign and submit -> keep the receipt
+//                -> put the file that goes with it -> sign and submit -> keep the receipt
+//
+// Jobs of the policy `sealed` start only where the lab's people agreed; that they took it back is stated unasked.
 //
 // Errors: a coordinator that breaks the agreement (unsigned plan, wrong content) ends the session with Error(kRefused)
 // or Error(kInvalidInput); this machine's troubles (disk) are thrown as they are. Thread-safety: one thread.
@@ -53,7 +55,7 @@ class Session {
   [[nodiscard]] std::vector<std::string> TakeNews();
 
  private:
-  enum class Stage : std::uint8_t { kIdle, kFetching, kTraining, kPutting, kSubmitted };
+  enum class Stage : std::uint8_t { kIdle, kFetching, kAsking, kTraining, kPutting, kSubmitted };
 
   Messages Take(const wire::Assignment& message);
   Messages Take(const wire::HaveReply& reply);
@@ -62,6 +64,15 @@ class Session {
   Messages Advance();
   Messages Fetch();
   void StartJob();
+  // Starts the job, or asks the lab's people first where it needs their agreement (Stage::kAsking).
+  Messages BeginJob();
+  // What the partner signed is what the job needs; ends the session if not.
+  void CheckPartner() const;
+  // States that the lab's people took their agreement back, if they did and the log does not have it yet.
+  Messages EndAgreement();
+  // The partner that this lab's people have not agreed with, if the job needs one.
+  [[nodiscard]] std::optional<std::string> UnagreedPartner(const Job& job) const;
+  void AskPeople(const std::string& partner);
   Messages TakeResult();
   // Copies a file of the trainer's to where only the agent writes, hashing what it copies.
   void CopyOut(const Path& from, const Enclosure& enclosure) const;
@@ -91,7 +102,9 @@ class Session {
   std::optional<Ed25519Signature> signature_;
   std::string progress_text_;
   std::int64_t pinged_ms_ = 0;
+  std::int64_t looked_ms_ = 0;  // At what the lab's people decided.
   std::string last_note_;
+  std::string asked_people_;  // For which they were asked, so that they are asked once.
   bool finished_ = false;
   std::vector<std::string> news_;
 };

@@ -36,6 +36,9 @@ struct SiteFolder {
   [[nodiscard]] Path OutgoingFile() const { return Agent() / "outgoing"; }
   [[nodiscard]] Path FinalModel() const { return Agent() / "model.safetensors"; }
   [[nodiscard]] Path FinalHead() const { return Agent() / "head.hfr"; }  // Of strategy analytic.
+  // What the lab's people decided about travelling pictures, for each side (protocol/federation/lab_agreement.h).
+  [[nodiscard]] Path AgreementFile() const { return Agent() / "agreement.json"; }
+  [[nodiscard]] Path TrainersAgreementFile() const { return Trainer() / "agreement.json"; }
   [[nodiscard]] Path Jobs() const { return root / "jobs"; }
   [[nodiscard]] Path Trainer() const { return root / "trainer"; }
 };

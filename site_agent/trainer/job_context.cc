@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "site_agent/trainer/job_context.h"
 
+#include <utility>
+
 #include "common/error.h"
 #include "learning/models/model_file.h"
+#include "site_agent/trainer/joined_pictures.h"
 
 namespace hemafed::trainer {
 
@@ -34,6 +37,13 @@ learning::ExemplarStore JobContext::EarlierExemplars() const {
 
 std::unique_ptr<learning::BatchSource> JobContext::TrainingSource() const {
   const learning::ExemplarStore exemplars = EarlierExemplars();
+  if (plan.rehearsal.policy == RehearsalPolicy::kSealed) {
+    ReceivedPictures received(files, folder.Vault(), job.plan);
+    learning::ExemplarStore lists = received.Lists();
+    learning::Reduce(lists, plan.ExemplarsPerList(job.task), MixOf(plan));
+    return JoinPictures(pictures().domain(), pictures().TrainPositions(task().classes, exemplars), std::move(received),
+                        lists, plan);
+  }
   return job.rehearsing ? pictures().Rehearsal(exemplars) : pictures().Train(task().classes, exemplars);
 }
 

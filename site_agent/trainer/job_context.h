@@ -15,6 +15,7 @@
 #include "codec/analytic_head.h"
 #include "codec/job_folder.h"
 #include "codec/plan.h"
+#include "codec/sealed_bundle.h"
 #include "codec/site_settings.h"
 #include "common/file_system.h"
 #include "learning/continual/batch_source.h"
@@ -32,6 +33,9 @@ struct TrainerFolder {
   [[nodiscard]] Path Vault() const { return root / "vault"; }
   [[nodiscard]] Path Pictures() const { return root / "pictures"; }
   [[nodiscard]] Path Residuals() const { return root / "residuals"; }
+  [[nodiscard]] Path ExchangeKey() const { return Vault() / "exchange.key"; }
+  // What the lab's people decided (protocol/federation/lab_agreement.h).
+  [[nodiscard]] Path Agreement() const { return root / "agreement.json"; }
 };
 
 struct JobContext {
@@ -50,6 +54,9 @@ struct JobContext {
   std::function<void(const std::string& phase, std::uint64_t done, std::uint64_t total, std::uint64_t pictures_done)>
       progress;
   std::function<bool()> stop;
+  std::function<void(const std::string&)> print;  // Lines for the lab's people.
+  // The ephemeral key of a bundle; null, as in production: a random one (codec/sealed_bundle.h).
+  std::function<HpkePrivateKey(const BundleAddress&)> ephemeral_key;
 
   [[nodiscard]] const TaskPlan& task() const { return plan.tasks[job.task]; }
   [[nodiscard]] learning::Classifier LoadModel(const Digest& digest) const;
@@ -59,7 +66,8 @@ struct JobContext {
   void RequireGoingOn() const;
   // What this site kept of its earlier tasks, cut to the room that lists have in the job's task.
   [[nodiscard]] learning::ExemplarStore EarlierExemplars() const;
-  // What the job trains on: the task's pictures with the site's earlier exemplars, or exemplars alone.
+  // What the job trains on: the task's pictures with the site's earlier exemplars (under `sealed` with those of earlier
+  // hospitals too), or exemplars alone.
   [[nodiscard]] std::unique_ptr<learning::BatchSource> TrainingSource() const;
 };
 

@@ -24,6 +24,9 @@ nlohmann::json BodyOf(const JobContext& context) {
     case JobKind::kEvaluate: return RunEvaluationJob(context);
     case JobKind::kJudge: return RunJudgementJob(context);
     case JobKind::kSum: return RunSumJob(context);
+    case JobKind::kAgree: return RunAgreeJob(context);
+    case JobKind::kSeal: return RunSealJob(context);
+    case JobKind::kReceive: return RunReceiveJob(context);
   }
   throw Error(ErrorCode::kInternal, "job kind out of range");
 }
@@ -94,7 +97,9 @@ void JobRunner::Run(const Job& job) {
                            .object = [&](const Digest& digest) { return CheckedObject(digest); },
                            .progress = [&](const std::string& phase, std::uint64_t done, std::uint64_t total,
                                            std::uint64_t pictures) { Progress(job, phase, done, total, pictures); },
-                           .stop = hooks_.stop};
+                           .stop = hooks_.stop,
+                           .print = hooks_.print,
+                           .ephemeral_key = hooks_.ephemeral_key};
   const JobReport report{.job = Sha256Of(job.ToText()), .body = BodyOf(context)};
   WriteFileAtomically(files_, work / std::string(kReportFileName), report.ToText());
   files_.Rename(work, jobs_.DoneFolder(job.Name()));

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The kinds of jobs (docs/job_folder.md), each in a file of its own. A job returns its report's body, one of
-// codec/reports.h or an evaluation report, and leaves what belongs to it in context.work.
+// codec/reports.h and codec/exchange.h or an evaluation report, and leaves what belongs to it in context.work.
 //
 //   commit    counts of the pictures, or of the exemplars, that the task will train with
 //   train     S steps from the base model (learning/continual/local_training.h), then
@@ -11,8 +11,12 @@
 //   evaluate  confusion matrix on the test pictures, score histograms into scores.hfh (codec/score_histograms.h)
 //   sum       integer sums of the random features of the task's pictures into sums.hfs (codec/feature_sums.h)
 //   judge     agreement of a round's candidate with the task's teacher on held-out pictures
+//   agree     the public half of the trainer's key (exchange_key.h)
+//   seal      the task's exemplars, encrypted to a later site's key, into bundle.hfx (codec/sealed_bundle.h)
+//   receive   a bundle's pictures into the vault (received_pictures.h)
 //
-// Errors: kInvalidInput, kCorrupt, kNoSpace, kInterrupted and those of learning/. Thread-safety: free functions.
+// Errors: kUnavailable (the lab's people have not agreed that pictures travel), kInvalidInput, kCorrupt, kNoSpace,
+// kInterrupted and those of learning/. Thread-safety: free functions.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -27,5 +31,8 @@ namespace hemafed::trainer {
 [[nodiscard]] nlohmann::json RunSumJob(const JobContext& context);
 [[nodiscard]] nlohmann::json RunEvaluationJob(const JobContext& context);
 [[nodiscard]] nlohmann::json RunJudgementJob(const JobContext& context);
+[[nodiscard]] nlohmann::json RunAgreeJob(const JobContext& context);
+[[nodiscard]] nlohmann::json RunSealJob(const JobContext& context);
+[[nodiscard]] nlohmann::json RunReceiveJob(const JobContext& context);
 
 }  // namespace hemafed::trainer

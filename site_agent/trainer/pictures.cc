@@ -32,13 +32,17 @@ Pictures::Pictures(FileSystem& files, const SiteSettings& settings, const Path& 
                  .crop = 0},
                 state_folder, plan.classes, plan.model.input_px, plan.augmentation, NeverStop(on_progress)) {}
 
-std::unique_ptr<learning::BatchSource> Pictures::Train(const ClassSet& classes,
-                                                       const learning::ExemplarStore& own) const {
+std::vector<std::uint32_t> Pictures::TrainPositions(const ClassSet& classes, const learning::ExemplarStore& own) const {
   const std::vector<std::uint32_t> task = pictures_.Positions(learning::DomainPart::kTrain, LabelsOf(classes));
   const std::vector<std::uint32_t> kept = PositionsOf(own);
   std::vector<std::uint32_t> all;
   std::set_union(task.begin(), task.end(), kept.begin(), kept.end(), std::back_inserter(all));
-  return pictures_.Batches(all, learning::TileThreads::kCaller);
+  return all;
+}
+
+std::unique_ptr<learning::BatchSource> Pictures::Train(const ClassSet& classes,
+                                                       const learning::ExemplarStore& own) const {
+  return pictures_.Batches(TrainPositions(classes, own), learning::TileThreads::kCaller);
 }
 
 std::unique_ptr<learning::BatchSource> Pictures::Test(const ClassSet& classes) const {

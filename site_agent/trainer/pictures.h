@@ -30,6 +30,8 @@ class Pictures {
            const std::function<void(std::uint64_t done, std::uint64_t total)>& on_progress);
 
   // Training pictures of these classes, and those that the lists name beside them: what an active site learns from.
+  [[nodiscard]] std::vector<std::uint32_t> TrainPositions(const ClassSet& classes,
+                                                          const learning::ExemplarStore& own) const;
   [[nodiscard]] std::unique_ptr<learning::BatchSource> Train(const ClassSet& classes,
                                                              const learning::ExemplarStore& own = {}) const;
   // Test pictures of these classes.

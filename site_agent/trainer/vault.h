@@ -3,18 +3,22 @@
 //
 // Which of a lab's pictures rehearse, encrypted at rest: one sealed file for each plan (AES-256-GCM,
 // common/sealed_file.h) with a key that only the trainer can read. Pictures themselves stay where the lab keeps them;
-// the vault holds digests and order.
+// the vault holds digests and order. What other hospitals gave is apart: received_pictures.h.
 //
 // Errors: kCorrupt for an altered file or a wrong key. Thread-safety: one thread.
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "common/file_system.h"
 #include "common/sha256.h"
 #include "learning/continual/exemplar_store.h"
 
 namespace hemafed::trainer {
+
+// In the vault's folder.
+inline constexpr std::string_view kVaultKeyName = "vault.key";
 
 class Vault {
  public:
@@ -27,7 +31,7 @@ class Vault {
 
  private:
   [[nodiscard]] Path FileOf(const Digest& plan) const;
-  [[nodiscard]] Path KeyFile() const { return folder_ / "vault.key"; }
+  [[nodiscard]] Path KeyFile() const { return folder_ / std::string(kVaultKeyName); }
 
   FileSystem& files_;
   Path folder_;

@@ -9,6 +9,8 @@
 #include "common/error.h"
 #include "common/json_fields.h"
 #include "coordinator/published_state.h"
+#include "site_agent/trainer/exchange_key.h"
+#include "studies/local_federation/derived_keys.h"
 
 namespace hemafed::studies {
 
@@ -116,6 +118,15 @@ void Simulation::Begin() {
   CopyFile(files_, settings_.weights, weights);
   federation_.AdoptWeights(weights, plan_.model.weights);
   federation_.SubmitPlan(settings_.plan);
+  if (plan_.rehearsal.policy == RehearsalPolicy::kSealed) {
+    for (const std::string& site : plan_.Sites()) {
+      const trainer::TrainerFolder folder{federation_.FolderOf(site).Trainer()};
+      files_.CreateFolders(folder.Vault(), 0700);
+      trainer::SaveExchangeKey(files_, folder.ExchangeKey(),
+                               DerivedExchangeKey(settings_.key_seed, site + "/exchange"));
+      federation_.Agree(site, settings_.plan);
+    }
+  }
   WriteTrust();
   WriteFileAtomically(files_, marker, begun.dump());
 }
@@ -145,7 +156,13 @@ void Simulation::StartSites() {
                   return false;
                 },
             .print = [](const std::string&) {},
-            .pictures = [this](const SiteSettings& of, const Plan& plan) { return shelf_.Open(of, plan); }});
+            .pictures = [this](const SiteSettings& of, const Plan& plan) { return shelf_.Open(of, plan); },
+            .ephemeral_key =
+                [this](const BundleAddress& address) {
+                  return DerivedExchangeKey(
+                      settings_.key_seed,
+                      address.sender + "/bundle " + std::to_string(address.task) + " " + address.recipient);
+                }});
   }
 }
 

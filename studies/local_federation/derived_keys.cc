@@ -19,6 +19,10 @@ Ed25519KeyPair DerivedSigningKey(std::uint64_t seed, std::string_view purpose) {
   return Ed25519KeyPair::FromSeed(SecretOf(seed, purpose).bytes);
 }
 
+HpkePrivateKey DerivedExchangeKey(std::uint64_t seed, std::string_view purpose) {
+  return HpkePrivateKey(SecretOf(seed, purpose).bytes);
+}
+
 wire::CurveKeyPair DerivedCurveKey(std::uint64_t seed, std::string_view purpose) {
   const wire::CurveKey secret = SecretOf(seed, purpose).bytes;
   return {.public_key = wire::CurvePublicKeyOf(secret), .secret_key = secret};

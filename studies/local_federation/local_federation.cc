@@ -4,11 +4,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "codec/exchange.h"
 #include "common/error.h"
 #include "coordinator/enrolment.h"
 #include "protocol/federation/signing.h"
 #include "protocol/log/canonical_json.h"
 #include "protocol/wire/zmq_calls.h"
+#include "site_agent/agent/agree.h"
 #include "studies/local_federation/derived_keys.h"
 
 namespace hemafed::studies {
@@ -108,6 +110,11 @@ void LocalFederation::SubmitPlan(const std::string& text) {
   const Path plan = options_.root / "plan.toml";
   WriteFileAtomically(coordinator_files_, plan, text);
   coordinator::SubmitPlan(coordinator_files_, *consortium_, OperatorKey(), plan);
+}
+
+void LocalFederation::Agree(const std::string& site, const std::string& plan_text) {
+  const std::vector<std::string> partners = ExchangePartners(ParsePlan(plan_text, "plan"), site);
+  if (!partners.empty()) agent::Agree(site_files_, FolderOf(site), plan_text, partners);
 }
 
 void LocalFederation::AdoptWeights(const Path& file, const Digest& digest) {

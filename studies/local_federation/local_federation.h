@@ -62,6 +62,9 @@ class LocalFederation {
   void Enrol(const std::string& site);
   // Signs the plan as the operator; the service takes it in at its next Tick.
   void SubmitPlan(const std::string& text);
+  // What the lab's people would say where a plan moves pictures: yes, to all that it names (site_agent/agent/agree.h).
+  // Nothing happens under other plans.
+  void Agree(const std::string& site, const std::string& plan_text);
   // Stores a plan's initial weights: a file on the consortium's disk, which is moved.
   void AdoptWeights(const Path& file, const Digest& digest);
   // Starts an enrolled site's session and connects it.

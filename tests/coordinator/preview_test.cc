@@ -42,5 +42,20 @@ TEST(PreviewPlan, SaysThatAnAnalyticPlanTrainsNothing) {
   EXPECT_FALSE(Says(text, "local trainings")) << text;
 }
 
+TEST(PreviewPlan, SaysPlainlyThatPicturesMoveAndBetweenWhom) {
+  const std::string sealed =
+      PreviewPlan(ParsePlan(SmallPlanText(Sha256Of("weights"), "sealed", testing_support::kMixedTasks), "plan"));
+  EXPECT_TRUE(Says(sealed, "PICTURES MOVE")) << sealed;
+  // One class with four exemplars: 216 + 4 (44 + 100,000) + 16 bytes.
+  EXPECT_TRUE(Says(sealed,
+                   "after task 2 first gives second at most 4 training pictures of at most 100000 bytes each, "
+                   "400408 bytes in all"))
+      << sealed;
+  EXPECT_FALSE(Says(sealed, "second gives")) << sealed;
+  EXPECT_TRUE(Says(sealed, "have agreed (hemafed-site agree): first second\n")) << sealed;
+  const std::string federated = PreviewPlan(ParsePlan(SmallPlanText(Sha256Of("weights")), "plan"));
+  EXPECT_FALSE(Says(federated, "PICTURES MOVE")) << federated;
+}
+
 }  // namespace
 }  // namespace hemafed::coordinator

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "codec/exchange.h"
 #include "codec/job_folder.h"
 #include "codec/reports.h"
 #include "common/error.h"
@@ -46,6 +47,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     Try([&] { ReadReport<hemafed::UpdateReport>(body); });
     Try([&] { ReadReport<hemafed::ExemplarReport>(body); });
     Try([&] { ReadReport<hemafed::SumsReport>(body); });
+    Try([&] { ReadReport<hemafed::TrainerKeyReport>(body); });
+    Try([&] { ReadReport<hemafed::AgreementReport>(body); });
+    Try([&] { ReadReport<hemafed::BundleReport>(body); });
+    Try([&] { ReadReport<hemafed::ReceivedReport>(body); });
   });
   return 0;
 }

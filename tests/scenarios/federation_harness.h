@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -46,7 +47,8 @@ class FederationHarness {
     std::string tasks = kSmallTasks;
     std::string top = {};  // More lines of the plan, in front of its tables.
     std::string encoding = "int32";
-    std::string rule = "\"mean\"";  // Of [aggregation]; may be followed by further lines.
+    std::string rule = "\"mean\"";      // Of [aggregation]; may be followed by further lines.
+    std::set<std::string> silent = {};  // Labs whose people say nothing about travelling pictures.
   };
 
   FederationHarness(Path root, Options options)
@@ -75,11 +77,17 @@ class FederationHarness {
       federation_.Enrol(site);
       trainers_[site] = std::make_unique<ToyTrainer>(files_, federation_.FolderOf(site).Jobs(), site);
     }
+    plan_text_ = plan;
+    for (const std::string& site : sites) {
+      if (!options.silent.contains(site)) federation_.Agree(site, plan);
+    }
     federation_.SubmitPlan(plan);
     for (const std::string& site : sites) federation_.StartSite(site);
   }
 
   [[nodiscard]] coordinator::Service& service() { return federation_.service(); }
+  [[nodiscard]] studies::LocalFederation& federation() { return federation_; }
+  [[nodiscard]] const std::string& plan_text() const { return plan_text_; }
   [[nodiscard]] ToyTrainer& trainer(const std::string& site) { return *trainers_.at(site); }
   [[nodiscard]] const Path& root() const { return root_; }
   [[nodiscard]] const coordinator::Consortium& consortium() const { return federation_.consortium(); }
@@ -165,6 +173,7 @@ class FederationHarness {
   RandomStream order_;
   studies::LocalFederation federation_;
   std::map<std::string, std::unique_ptr<ToyTrainer>> trainers_;
+  std::string plan_text_;
 };
 
 }  // namespace hemafed::testing_support

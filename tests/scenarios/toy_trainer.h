@@ -7,18 +7,25 @@
 #pragma once
 
 #include <functional>
+#include <set>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "codec/analytic_head.h"
 #include "codec/evaluation.h"
+#include "codec/exchange.h"
 #include "codec/feature_sums.h"
 #include "codec/job_folder.h"
 #include "codec/plan.h"
 #include "codec/reports.h"
 #include "codec/score_histograms.h"
+#include "codec/sealed_bundle.h"
 #include "codec/update.h"
 #include "common/random.h"
 #include "common/safetensors.h"
+#include "protocol/federation/lab_agreement.h"
+#include "protocol/federation/partner_word.h"
 #include "tests/codec/feature_samples.h"
 
 namespace hemafed::testing_support {
@@ -44,6 +51,10 @@ class ToyTrainer {
   std::function<void(EvaluationReport&)> falsify;
   // Says so many more tensors than the model has.
   std::size_t more_sensitivities = 0;
+  // Changes a bundle's file after its report was made, or what the report says of it.
+  std::function<void(const Path& bundle, BundleReport& report)> tamper;
+  // Pictures of other hospitals that it holds: sender and digest.
+  std::set<std::pair<std::string, Digest>> received;
 
   // Runs what is in todo/; true if there was something.
   bool RunAll() {
@@ -102,9 +113,63 @@ class ToyTrainer {
       }
       case JobKind::kSum: report.body = Sum(job, plan, counts, work).ToJson(); break;
       case JobKind::kTrain: report.body = Learn(job, plan, pictures, counts, work).ToJson(); break;
+      case JobKind::kAgree: report.body = TrainerKeyReport{.key = Key().PublicKey()}.ToJson(); break;
+      case JobKind::kSeal: report.body = SealAll(job, plan, work).ToJson(); break;
+      case JobKind::kReceive: report.body = TakeIn(job).ToJson(); break;
     }
     WriteFileAtomically(files_, work / std::string(kReportFileName), report.ToText());
     files_.Rename(work, jobs_.DoneFolder(job.Name()));
+  }
+
+  // A key that outlives the trainer, as a file would.
+  HpkePrivateKey Key() const {
+    return HpkePrivateKey::Derive(AsBytes("key of the trainer of " + site_ + " in the test"));
+  }
+  Ed25519PublicKey OperatorKey() const {
+    return LoadLabAgreement(files_, jobs_.root.parent_path() / "trainer" / "agreement.json")->operator_key;
+  }
+
+  // The task's lists are full of "pictures" that name where they come from.
+  BundleReport SealAll(const Job& job, const Plan& plan, const Path& work) {
+    std::vector<BundleItem> items;
+    std::vector<std::string> pictures;
+    const std::uint32_t room = plan.ExemplarsPerList(job.task + 1);
+    for (const std::uint32_t label : plan.tasks.at(job.task).classes) {
+      for (std::uint32_t i = 0; i < room; ++i) {
+        const bool herding = i < (room + 1) / 2;
+        pictures.push_back("picture of " + site_ + ", class " + std::to_string(label) + ", " + std::to_string(i));
+        items.push_back({.picture = Sha256Of(pictures.back()),
+                         .label = static_cast<std::uint16_t>(label),
+                         .list = herding ? BundleList::kHerding : BundleList::kUncertainty,
+                         .rank = herding ? i : i - (room + 1) / 2,
+                         .bytes = static_cast<std::uint32_t>(pictures.back().size())});
+      }
+    }
+    const Path path = work / std::string(kBundleFileName);
+    SealedBundleWriter writer(files_, path,
+                              {.plan = job.plan, .task = job.task, .sender = site_, .recipient = job.partner->site},
+                              RecipientKeyOf(job, OperatorKey()), items);
+    for (const std::string& picture : pictures) writer.Append(AsBytes(picture));
+    const BundleFileInfo file = writer.Finish();
+    BundleReport report{
+        .recipient = job.partner->site, .file = file.file, .file_bytes = file.file_bytes, .items = items.size()};
+    if (tamper) tamper(path, report);
+    return report;
+  }
+
+  ReceivedReport TakeIn(const Job& job) {
+    const ExpectedBundle expected = ExpectedBundleOf(job, OperatorKey());
+    ReceivedReport report{.bundle = expected.report.file, .held = 0, .trouble = {}};
+    try {
+      const auto items = OpenSealedBundle(*files_.OpenForRead(jobs_.Object(expected.report.file)), expected.address,
+                                          Key(), expected.report.file, [](const BundleItem&, ByteView) {});
+      for (const BundleItem& item : items) received.insert({expected.address.sender, item.picture});
+      report.held = items.size();
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kInvalidInput) throw;
+      report.trouble = BundleTrouble::kSeal;
+    }
+    return report;
   }
 
   // Every list is full.

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "codec/evaluation.h"
+#include "codec/exchange.h"
 #include "codec/score_histograms.h"
 #include "codec/update.h"
 #include "tests/codec/feature_samples.h"
@@ -165,6 +166,64 @@ TEST(EgressContract, SumsLeaveOnlyIfTheyHoldWhatTheReportSaysAndEnoughOfEachClas
   SiteStatement other = statement(40, {20, 20});
   (void)statement(42, {});
   EXPECT_ERROR(ErrorCode::kRefused, "digest that the site signed", permit(other));
+}
+
+// Under the policy `sealed`.
+class TravellingPictures : public testing::Test {
+ protected:
+  TravellingPictures() {
+    job_.partner = JobPartner{.site = "second", .lab = "{}", .statement = "{}"};
+    report_ = {.recipient = "second", .file = Sha256Of("bundle"), .file_bytes = 4'000, .items = 8};
+  }
+  LabAgreement Yes() const { return {.plan = job_.plan, .partners = {"second"}, .ended = false, .operator_key = {}}; }
+  json Seal(std::optional<LabAgreement> agreement) const {
+    return EgressContract(plan_, std::move(agreement)).Permit(job_, report_.ToJson());
+  }
+
+  Plan plan_ = ParsePlan(hemafed::testing_support::SmallPlanText(Sha256Of("weights"), "sealed"), "plan");
+  Job job_ = JobOf(JobKind::kSeal);
+  BundleReport report_;
+};
+
+TEST_F(TravellingPictures, LeaveOnlyWithTheYesOfTheLabsPeopleToThisPlanAndPartner) {
+  EXPECT_EQ(Seal(Yes()), report_.ToJson());
+  EXPECT_ERROR(ErrorCode::kRefused, "have not agreed", (void)Seal(std::nullopt));
+  LabAgreement other = Yes();
+  other.ended = true;
+  EXPECT_ERROR(ErrorCode::kRefused, "have not agreed", (void)Seal(other));
+  other = Yes();
+  other.partners = {"third"};
+  EXPECT_ERROR(ErrorCode::kRefused, "have not agreed", (void)Seal(other));
+  other = Yes();
+  other.plan = Sha256Of("another plan");
+  EXPECT_ERROR(ErrorCode::kRefused, "have not agreed", (void)Seal(other));
+  report_.recipient = "third";
+  EXPECT_ERROR(ErrorCode::kRefused, "for another lab", (void)Seal(Yes()));
+}
+
+TEST_F(TravellingPictures, AreNoMoreAndNoLargerThanThePlanSays) {
+  report_.items = 9;
+  EXPECT_ERROR(ErrorCode::kRefused, "holds 9 pictures", (void)Seal(Yes()));
+  report_.items = 8;
+  report_.file_bytes = MaxBundleFileBytesOf(plan_, 0) + 1;
+  EXPECT_ERROR(ErrorCode::kRefused, "larger than the plan", (void)Seal(Yes()));
+  // Nothing is due after the last task.
+  job_.task = 1;
+  report_.file_bytes = 100;
+  report_.items = 1;
+  EXPECT_ERROR(ErrorCode::kRefused, "holds 1 pictures", (void)Seal(Yes()));
+}
+
+TEST_F(TravellingPictures, AnAgreementSaysThePlansPartnersWhateverTheTrainerSays) {
+  const Job job = JobOf(JobKind::kAgree);
+  const json key = TrainerKeyReport{}.ToJson();
+  const json signed_body = EgressContract(plan_, Yes()).Permit(job, key);
+  EXPECT_EQ(signed_body["partners"], json({"second"}));
+  EXPECT_ERROR(ErrorCode::kRefused, "have not agreed", (void)EgressContract(plan_).Permit(job, key));
+  json more = key;
+  more["partners"] = {"third"};
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "'partners' is not known",
+               (void)EgressContract(plan_, Yes()).Permit(job, more));
 }
 
 }  // namespace

@@ -116,6 +116,7 @@ blur = 0.0
 )" + (rehearses ? "name = \"uacl\"\ngamma = 1.0\nprobe = 16\n" : "name = \"finetuning\"\n") +
          "[rehearsal]\npolicy = \"" + policy + "\"\n" +
          (rehearses ? "exemplars = 4\npasses = 10\nherding = \"normalised\"\n" : "") +
+         (policy == "sealed" ? "picture_bytes = 100000\n" : "") +
          R"([aggregation]
 rule = "mean"
 update = "int32"
@@ -256,6 +257,33 @@ struct ConsortiumFixture {
     return report;
   }
 
+  // Under the policy `sealed`.
+  static HpkePrivateKey TrainerKey(const std::string& site) {
+    return HpkePrivateKey::Derive(AsBytes("trainer key of " + site + ", 32 bytes or more"));
+  }
+  StatementEntry Agrees(const FederationState& state, const std::string& site) const {
+    return Says(site, {.kind = StatementKind::kAgreement,
+                       .task = 0,
+                       .round = 0,
+                       .subject = plan,
+                       .body = AgreementReport{.key = TrainerKey(site).PublicKey(),
+                                               .partners = ExchangePartners(state.plan(), site)}
+                                   .ToJson()});
+  }
+  StatementEntry EndsAgreement(const std::string& site) const {
+    return Says(site, {.kind = StatementKind::kAgreementEnd,
+                       .task = 0,
+                       .round = 0,
+                       .subject = plan,
+                       .body = nlohmann::json::object()});
+  }
+  static BundleReport Bundle(const FederationState& state, const std::string& recipient) {
+    return {.recipient = recipient,
+            .file = Sha256Of("bundle for " + recipient + std::to_string(state.entries())),
+            .file_bytes = 5'000,
+            .items = MaxBundleItemsOf(state.plan(), state.task())};
+  }
+
   static CandidateEntry Candidate(const FederationState& state, std::uint32_t halvings) {
     return {.task = state.task(),
             .round = state.round(),
@@ -280,6 +308,9 @@ struct ConsortiumFixture {
     switch (state.phase()) {
       case Phase::kNoPlan: return Plans();
       case Phase::kBetweenTasks: {
+        if (const auto missing = state.MissingAgreements(); state.task() == 0 && !missing.empty()) {
+          return Agrees(state, missing.front());
+        }
         if (state.task() == state.plan().tasks.size()) return state.ExpectedPlanClosed();
         TaskOpenedEntry entry{.task = state.task(),
                               .base = state.HeadGrows() ? Sha256Of("grown " + state.model().Hex()) : state.model()};
@@ -288,6 +319,11 @@ struct ConsortiumFixture {
         return entry;
       }
       case Phase::kCommitting:
+        if (const SentBundle* bundle = state.BundleToReceive()) {
+          return Says(
+              state, bundle->report.recipient, StatementKind::kReceived,
+              ReceivedReport{.bundle = bundle->report.file, .held = bundle->report.items, .trouble = {}}.ToJson());
+        }
         for (const std::string& site : state.Awaited()) {
           const std::uint64_t pictures = site == state.participants().front() ? 50 : Kept(state, site, state.task());
           return Says(state, site, StatementKind::kCommitment,
@@ -331,6 +367,9 @@ struct ConsortiumFixture {
                                      .classes = {std::nullopt, std::nullopt},
                                      .list = Sha256Of("list")}
                           .ToJson());
+        }
+        if (const auto due = state.BundlesToSend(); !due.empty()) {
+          return Says(state, state.participants().front(), StatementKind::kBundle, Bundle(state, due.front()).ToJson());
         }
         for (const std::string& site : state.Awaited()) {
           return Says(state, site, StatementKind::kEvaluation, Scores(15, 5, state.plan().PoolsOf(site)).ToJson());

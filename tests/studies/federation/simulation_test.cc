@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "auditor/audit.h"
+#include "site_agent/trainer/received_pictures.h"
 #include "tests/expect_error.h"
 #include "tests/studies/federation/simulation_fixture.h"
 
@@ -117,6 +118,34 @@ TEST(Simulation, MixedTasksGateSensitivitiesAndInt8RunAndReplay) {
   EXPECT_EQ(audit.matrix.columns(), 6u);
   const auto again = RunIn(scratch / "again", EverythingAtOnce());
   EXPECT_EQ(again->root, outcome->root);
+}
+
+TEST(Simulation, SealedExemplarsTravelAndTheLogIsTheSameAlsoAfterInterruptions) {
+  const std::string plan = With(With(SimulatedPlan(7), "\"federated\"", "\"sealed\""), "[aggregation]",
+                                "picture_bytes = 200000\n[aggregation]");
+  const Scratch scratch;
+  const auto outcome = RunIn(scratch / "run", plan);
+  ASSERT_TRUE(outcome.has_value());
+  const auto trust = auditor::Trust::Load(RealFileSystem(), scratch / "run" / "trust.json");
+  const auto audit = auditor::Audit(
+      RealFileSystem(), trust, {.folder = scratch / "run" / "consortium", .scratch = scratch / "s", .replay = true});
+  EXPECT_FALSE(audit.finding.has_value()) << audit.finding->message;
+  EXPECT_TRUE(audit.closed);
+  std::optional<Outcome> again;
+  for (int stops = 0; stops < 200 && !again; ++stops) again = RunIn(scratch / "again", plan, 9);
+  ASSERT_TRUE(again.has_value());
+  EXPECT_EQ(again->root, outcome->root) << "bundles are sealed with derived keys here, so they too are the same";
+  // Five classes with four exemplars; the third hospital holds those of both others.
+  const auto received = [&](const std::string& site) {
+    return learning::StoredCount(trainer::ReceivedPictures(RealFileSystem(),
+                                                           scratch / "run" / "sites" / site / "trainer" / "vault",
+                                                           Sha256Of(plan))
+                                     .Lists());
+  };
+  EXPECT_EQ(received("matek-19"), 0u);
+  EXPECT_EQ(received("int-20"), 20u);
+  EXPECT_EQ(received("acevedo-20"), 40u);
+  EXPECT_NE(outcome->models.back(), QuietRun().models.back());
 }
 
 TEST(Simulation, GivesTheSameLogRootAndModelsEveryTime) {
