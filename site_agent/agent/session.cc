@@ -247,7 +247,11 @@ Session::Messages Session::TakeResult() {
   if (job.kind == JobKind::kAgree) statement_->subject = job.plan;
   const auto enclosure = EnclosureOf(*statement_);
   if (!enclosure) return Submit();
-  contract.PermitEnclosure(*statement_, LayoutOfModel(SafetensorsReader::Open(files_, jobs_.Object(job.model))));
+  UpdateLayout base;  // Only updates have one; what an analytic plan scores is a head, not a model file.
+  if (statement_->kind == StatementKind::kUpdate) {
+    base = LayoutOfModel(SafetensorsReader::Open(files_, jobs_.Object(job.model)));
+  }
+  contract.PermitEnclosure(*statement_, base);
   CopyOut(relative / enclosure->name, *enclosure);
   contract.PermitContent(*statement_, job.site, *files_.OpenForRead(folder_.OutgoingFile()));
   if (job.kind == JobKind::kSeal) {
