@@ -236,7 +236,11 @@ std::optional<wire::Refusal> Service::Authorise(const wire::TransferRequest& req
   }
   const auto due = EnclosureDue(state(), request.user);
   if (!due) return refuse("no file of this site is due");
-  const UpdateLayout layout = LayoutOfModel(SafetensorsReader::Open(files_, store_.PathOf(state().model())));
+  // Of an update alone: a head that was solved is no model file.
+  UpdateLayout layout;
+  if (*due == StatementKind::kUpdate) {
+    layout = LayoutOfModel(SafetensorsReader::Open(files_, store_.PathOf(state().model())));
+  }
   if (request.size > MaxEnclosureBytes(*due, state().plan(), layout)) {
     return refuse("larger than what goes with its " + std::string(StatementKindName(*due)) + " can be");
   }

@@ -233,7 +233,12 @@ Session::Messages Session::TakeResult() {
                              .body = contract.Permit(job, report.body)};
   const auto enclosure = EnclosureOf(*statement_);
   if (!enclosure) return Submit();
-  contract.PermitEnclosure(*statement_, LayoutOfModel(SafetensorsReader::Open(files_, jobs_.Object(job.model))));
+  // Of an update alone: what a head that was solved scores with is no model file.
+  UpdateLayout base;
+  if (statement_->kind == StatementKind::kUpdate) {
+    base = LayoutOfModel(SafetensorsReader::Open(files_, jobs_.Object(job.model)));
+  }
+  contract.PermitEnclosure(*statement_, base);
   CopyOut(relative / enclosure->name, *enclosure);
   contract.PermitContent(*statement_, job.site, *files_.OpenForRead(folder_.OutgoingFile()));
   egress_.Write(std::string(StatementKindName(statement_->kind)) + " file", job, enclosure->bytes, enclosure->file);
