@@ -79,13 +79,17 @@ TEST(ProcessHeadSolver, AChildThatIsKilledIsStartedAgainAndChangesNothing) {
 }
 
 TEST(ProcessHeadSolver, SumsThatCannotBeSolvedFailWithTheReason) {
-  // Two features that are always 65,535: G is singular, and a ridge of a half is lost beside 2^22 such pictures.
+  // Features that are always 65,535: G is singular, and the smallest ridge is lost beside 2^22 such pictures, whose
+  // square root and quotients are exact, so that the second pivot is 0.
   constexpr std::int64_t kPictures = std::int64_t{1} << 22, kFeature = 65'535;
   std::vector<std::int64_t> values(12 * 13 / 2, kPictures * kFeature * kFeature);
   for (int i = 0; i < 12; ++i) values.insert(values.end(), {kPictures * kFeature, 0});
   values.insert(values.end(), {kPictures, 0});
   Request asked(FeatureSums::FromValues(12, 2, values));
   asked.request.input.totals.reset();
+  std::string plan = ReadFile(asked.files, asked.request.plan, kMaxPlanBytes);
+  plan.replace(plan.find("ridge = 0.5"), 11, "ridge = 1e-6");
+  WriteFileAtomically(asked.files, asked.request.plan, plan);
   ProcessHeadSolver solver(asked.files, kProgram);
   const HeadSolveProgress progress = Finish(solver, asked.request);
   EXPECT_NE(progress.failed.value_or("").find("a larger ridge"), std::string::npos) << progress.failed.value_or("-");

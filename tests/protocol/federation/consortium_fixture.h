@@ -313,7 +313,7 @@ struct ConsortiumFixture {
         }
         if (state.task() == state.plan().tasks.size()) return state.ExpectedPlanClosed();
         TaskOpenedEntry entry{.task = state.task(),
-                              .base = state.HeadGrows() ? Sha256Of("grown " + state.model().Hex()) : state.model()};
+                              .base = state.HeadGrows() ? Sha256Of("grown " + state.model().Hex()) : state.NextBase()};
         if (state.task() > 0) entry.teacher = state.model();
         entry.participants = state.plan().Participants(state.task());
         return entry;
