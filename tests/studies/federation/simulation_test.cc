@@ -132,7 +132,8 @@ TEST(Simulation, SealedExemplarsTravelAndTheLogIsTheSameAlsoAfterInterruptions) 
   EXPECT_FALSE(audit.finding.has_value()) << audit.finding->message;
   EXPECT_TRUE(audit.closed);
   std::optional<Outcome> again;
-  for (int stops = 0; stops < 200 && !again; ++stops) again = RunIn(scratch / "again", plan, 9);
+  // More than one bundle's pictures, after each of which a job looks whether it is to stop.
+  for (int stops = 0; stops < 200 && !again; ++stops) again = RunIn(scratch / "again", plan, 50);
   ASSERT_TRUE(again.has_value());
   EXPECT_EQ(again->root, outcome->root) << "bundles are sealed with derived keys here, so they too are the same";
   // Five classes with four exemplars; the third hospital holds those of both others.
