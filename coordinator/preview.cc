@@ -46,7 +46,7 @@ void DescribeSums(const Plan& plan, std::ostream& out) {
 }
 
 // Under the policy `sealed`: that pictures move, between whom, and how much.
-void DescribeExchange(std::ostringstream& out, const Plan& plan) {
+void DescribeExchange(std::ostream& out, const Plan& plan) {
   if (MaxBundleFileBytes(plan) == 0) return;
   out << "PICTURES MOVE under this plan, encrypted from one lab's trainer to another's; the coordinator carries what "
          "it "
@@ -64,8 +64,6 @@ void DescribeExchange(std::ostringstream& out, const Plan& plan) {
   }
   out << "\n";
 }
-
-}  // namespace
 
 // Strategies that train.
 void DescribeTraining(const Plan& plan, std::ostream& out) {

@@ -127,7 +127,8 @@ void FederationState::CheckExchange(const StatementEntry& entry, const std::stri
     case StatementKind::kAcknowledgement:
     case StatementKind::kExemplars:
     case StatementKind::kEvaluation:
-    case StatementKind::kJudgement: throw Error(ErrorCode::kInternal, what + ": no part of an exchange");
+    case StatementKind::kJudgement:
+    case StatementKind::kSums: throw Error(ErrorCode::kInternal, what + ": no part of an exchange");
   }
 }
 
