@@ -49,6 +49,7 @@ std::string Job::ToText() const {
                {"rehearsing", rehearsing},
                {"model", model.Hex()},
                {"teacher", teacher ? json(teacher->Hex()) : json(nullptr)},
+               {"trunk", trunk ? json(trunk->Hex()) : json(nullptr)},
                {"carry_residual", carry_residual}};
   if (partner) {
     text["partner"] = {{"site", partner->site}, {"lab", partner->lab}, {"statement", partner->statement}};

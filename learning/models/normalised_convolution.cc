@@ -2,6 +2,7 @@
 #include "learning/models/normalised_convolution.h"
 
 #include <ATen/ATen.h>
+#include <ATen/autocast_mode.h>
 
 #include "common/error.h"
 
@@ -53,12 +54,29 @@ at::Tensor NormalisedConvolution::ByBatchStatistics(const at::Tensor& x) const {
                         /*training=*/true, kRunningMomentum, normalisation_.batch_epsilon, /*cudnn_enabled=*/true);
 }
 
+// In reduced precision a folded weight is made in float32 and rounded at every step. Where the layer has more weights
+// than results, scaling the results is less work. In float32 there is nothing to round, and every layer is folded.
+bool NormalisedConvolution::FoldingCostsMore(const at::Tensor& x) const {
+  if (!at::autocast::is_autocast_enabled(x.device().type())) return false;
+  const std::int64_t pixels = (x.size(2) / settings_.stride) * (x.size(3) / settings_.stride);
+  return weight_.numel() > x.size(0) * weight_.size(0) * pixels;
+}
+
+at::Tensor NormalisedConvolution::Unfolded(const at::Tensor& x) const {
+  const at::Tensor y = Convolve(x, Weight(), {}, Activation::kNone);
+  const at::Tensor scale = statistics_.gamma / (statistics_.variance + normalisation_.batch_epsilon).sqrt();
+  const at::Tensor shift = statistics_.beta - statistics_.mean * scale;
+  const auto by_channel = [&](const at::Tensor& values) { return values.to(y.scalar_type()).view({1, -1, 1, 1}); };
+  return at::addcmul(by_channel(shift), y, by_channel(scale));
+}
+
 at::Tensor NormalisedConvolution::Apply(const at::Tensor& x, Phase phase) const {
   const Normalisation kind = normalisation_.normalisation;
   if (UsesBatchStatistics(kind) && phase == Phase::kTraining) {
     return Activate(ByBatchStatistics(x), settings_.activation);
   }
   if (HasRunningStatistics(kind)) {
+    if (FoldingCostsMore(x)) return Activate(Unfolded(x), settings_.activation);
     const FoldedConvolution folded = FoldBatchNorm(Weight(), statistics_, normalisation_.batch_epsilon);
     return Convolve(x, folded.weight, folded.bias, settings_.activation);
   }

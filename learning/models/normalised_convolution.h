@@ -7,7 +7,8 @@
 //     batch norm    gamma_c (y - mean_c) / sqrt(var_c + eps) + beta_c
 //     group norm    the same, mean and variance over the pixels of one picture in c's group of 8 channels
 //
-// Running statistics are folded into weight and shift (convolution.h): no pass over the activations. While training
+// Running statistics are folded into weight and shift (convolution.h): no pass over the activations; in reduced
+// precision not where a layer has more weights than results. While training
 // with batch or batch_local, mean_c and var_c are those of the batch (population variance over its n = N H W values)
 // and
 //
@@ -67,6 +68,9 @@ class NormalisedConvolution {
   [[nodiscard]] at::Tensor Convolve(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                                     Activation activation) const;
   [[nodiscard]] at::Tensor ByBatchStatistics(const at::Tensor& x) const;
+  // Running statistics, applied to the convolution's results instead of its weights.
+  [[nodiscard]] at::Tensor Unfolded(const at::Tensor& x) const;
+  [[nodiscard]] bool FoldingCostsMore(const at::Tensor& x) const;
 
   std::string norm_;  // The place, for messages.
   NormalisationSettings normalisation_;

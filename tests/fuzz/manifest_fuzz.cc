@@ -35,8 +35,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   OrInvalidInput([&] {
     const CsvTable table = ParseCsv(text, "fuzz");
-    std::string again = FormatCsvRow(table.header);
-    for (const CsvRow& row : table.rows) again += FormatCsvRow(row.fields);
+    std::string again = hemafed::FormatCsvRow(table.header);
+    for (const CsvRow& row : table.rows) again += hemafed::FormatCsvRow(row.fields);
     const CsvTable reread = ParseCsv(again, "again");
     Require(reread.header == table.header && reread.rows.size() == table.rows.size());
     for (std::size_t i = 0; i < table.rows.size(); ++i) Require(reread.rows[i].fields == table.rows[i].fields);

@@ -9,6 +9,7 @@
 #include <map>
 
 #include "codec/head_growth.h"
+#include "codec/projection.h"
 #include "codec/update.h"
 #include "learning/continual/random_features.h"
 #include "learning/continual/strategies/analytic.h"
