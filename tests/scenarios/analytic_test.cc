@@ -251,7 +251,8 @@ TEST(AnalyticFederation, SumsThatAreNotWhatTheSiteSignedAreRefusedByNameAndTheTa
     EXPECT_NE(summing.RefusalInLog().find(one.words), std::string::npos) << one.name << ": " << summing.RefusalInLog();
     EXPECT_EQ(summing.RefusalInLog().rfind("first: ", 0), 0u) << one.name;
     EXPECT_EQ(summing.harness.service().state().phase(), Phase::kSumming) << one.name;
-    EXPECT_NE(summing.harness.service().Stuck().value_or("").find("the sums of first were refused"), std::string::npos);
+    EXPECT_NE(summing.harness.service().Stuck().value_or("").find("the sums of the active site first were refused"),
+              std::string::npos);
     summing.harness.KillCoordinator();
     EXPECT_TRUE(summing.harness.service().Stuck().has_value()) << one.name;
     EXPECT_FALSE(Replay(summing.harness).finding.has_value()) << one.name;
