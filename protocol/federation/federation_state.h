@@ -242,7 +242,6 @@ class FederationState {
 
   PlanLoader load_plan_;
   std::uint64_t entries_ = 0;
-  Phase phase_ = Phase::kNoPlan;
   std::optional<ConsortiumEntry> consortium_;
   std::map<std::string, LabIdentity> roster_;
   std::set<std::string> revoked_;
@@ -252,7 +251,9 @@ class FederationState {
 
   std::uint32_t task_ = 0, round_ = 0;
   Digest model_;
-  std::optional<Digest> teacher_;
+  std::optional<Digest> teacher_, last_step_, totals_;
+  Phase phase_ = Phase::kNoPlan;
+  bool exemplars_reported_ = false;
   std::vector<std::string> participants_;
   std::map<std::string, CommitmentReport> commitments_;
   std::map<std::string, UpdateReport> updates_;
@@ -260,8 +261,8 @@ class FederationState {
     std::string site;
     std::uint32_t task = 0, round = 0;
   };
-  std::map<Digest, Place>
-      taken_;  // Updates or sums of the whole plan by their integers: 10,000 rounds take some megabytes.
+  // Updates or sums of the whole plan by their integers: 10,000 rounds take some megabytes.
+  std::map<Digest, Place> taken_;
   std::set<std::string> refused_;
   std::set<std::string> absent_;    // In the open task.
   std::set<std::string> left_out_;  // By the operator, in the open task.
@@ -269,14 +270,11 @@ class FederationState {
   std::optional<Step> paused_;      // The step that the log says stands still.
   std::set<std::string> acknowledged_;
   std::set<std::string> carries_residual_;
-  std::optional<Digest> last_step_;
   std::optional<CandidateEntry> candidate_;
   std::map<std::string, JudgementReport> judgements_;
   std::map<std::string, JudgementReport> retained_;  // What was said of the round's base; none in a task's first round.
   std::map<std::string, std::uint64_t> exemplars_;   // Kept in all, by site.
-  bool exemplars_reported_ = false;
   std::optional<SumsReport> sums_;
-  std::optional<Digest> totals_;
   std::map<std::string, EvaluationReport> evaluations_;
   AccuracyMatrix matrix_;
 
