@@ -6,13 +6,13 @@
 
 #include <filesystem>
 
-#include "auditor/audit.h"
 #include "auditor/replay.h"
 #include "codec/analytic_head.h"
 #include "coordinator/enrolment.h"
 #include "protocol/federation/signing.h"
 #include "tests/expect_error.h"
 #include "tests/fault/fault_file_system.h"
+#include "tests/scenarios/audit_support.h"
 #include "tests/scenarios/federation_harness.h"
 #include "tests/scratch.h"
 
@@ -21,25 +21,13 @@ namespace {
 
 using testing_support::FaultFileSystem;
 using testing_support::FederationHarness;
+using testing_support::ObjectOf;
+using testing_support::Replay;
 using testing_support::Scratch;
 using testing_support::ToyTrainer;
 
 FederationHarness::Options Analytic(std::uint64_t order_seed = 1) {
   return {.order_seed = order_seed, .policy = "analytic"};
-}
-
-auditor::AuditResult Replay(FederationHarness& harness) {
-  auditor::Trust trust;
-  trust.log_key = harness.service().log().key();
-  trust.operator_key = harness.consortium().operator_key;
-  for (const auto& [site, lab] : harness.service().state().roster()) trust.labs[site] = lab.statement_key;
-  return auditor::Audit(
-      RealFileSystem(), trust,
-      {.folder = harness.root() / "consortium", .scratch = harness.root() / "scratch", .replay = true});
-}
-
-Path ObjectOf(const FederationHarness& harness, const Digest& digest) {
-  return harness.root() / "consortium" / "objects" / digest.Hex().substr(0, 2) / digest.Hex().substr(2);
 }
 
 std::vector<HeadSolvedEntry> SolvedHeads(FederationHarness& harness) {

@@ -6,11 +6,11 @@
 #include <filesystem>
 #include <set>
 
-#include "auditor/audit.h"
 #include "codec/head_growth.h"
 #include "common/safetensors.h"
 #include "coordinator/enrolment.h"
 #include "tests/expect_error.h"
+#include "tests/scenarios/audit_support.h"
 #include "tests/scenarios/federation_harness.h"
 #include "tests/scratch.h"
 
@@ -18,20 +18,9 @@ namespace hemafed {
 namespace {
 
 using testing_support::FederationHarness;
+using testing_support::Replay;
 using testing_support::Scratch;
-
-auditor::Trust TrustOf(FederationHarness& harness) {
-  auditor::Trust trust;
-  trust.log_key = harness.service().log().key();
-  trust.operator_key = harness.consortium().operator_key;
-  for (const auto& [site, lab] : harness.service().state().roster()) trust.labs[site] = lab.statement_key;
-  return trust;
-}
-
-auditor::AuditResult Replay(FederationHarness& harness, const Path& folder) {
-  return auditor::Audit(RealFileSystem(), TrustOf(harness),
-                        {.folder = folder, .scratch = harness.root() / "scratch", .replay = true});
-}
+using testing_support::TrustOf;
 
 // What an uninterrupted run gives; every other run is compared with it.
 const std::vector<std::string>& QuietRun() {

@@ -10,6 +10,7 @@
 #include "auditor/audited_report.h"
 #include "coordinator/published_state.h"
 #include "tests/expect_error.h"
+#include "tests/scenarios/audit_support.h"
 #include "tests/scenarios/federation_harness.h"
 #include "tests/scratch.h"
 
@@ -23,14 +24,7 @@ using testing_support::kMixedTasks;
 using testing_support::kRetentionGate;
 using testing_support::kSmallTasks;
 using testing_support::Scratch;
-
-auditor::Trust TrustOf(FederationHarness& harness) {
-  auditor::Trust trust;
-  trust.log_key = harness.service().log().key();
-  trust.operator_key = harness.consortium().operator_key;
-  for (const auto& [site, lab] : harness.service().state().roster()) trust.labs[site] = lab.statement_key;
-  return trust;
-}
+using testing_support::TrustOf;
 
 std::map<std::string, std::string> FilesIn(const Path& folder) {
   std::map<std::string, std::string> files;

@@ -6,9 +6,9 @@
 #include <filesystem>
 #include <set>
 
-#include "auditor/audit.h"
 #include "site_agent/agent/agree.h"
 #include "tests/expect_error.h"
+#include "tests/scenarios/audit_support.h"
 #include "tests/scenarios/federation_harness.h"
 #include "tests/scratch.h"
 
@@ -16,6 +16,8 @@ namespace hemafed {
 namespace {
 
 using testing_support::FederationHarness;
+using testing_support::ObjectOf;
+using testing_support::Replay;
 using testing_support::Scratch;
 
 // Three hospitals; the last one gets the exemplars of both others, the second those of the first.
@@ -34,17 +36,6 @@ FederationHarness::Options Sealed(std::uint64_t order_seed = 1) {
   return {.order_seed = order_seed, .policy = "sealed", .tasks = kThreeHospitals};
 }
 
-std::optional<auditor::Finding> Replay(FederationHarness& harness) {
-  auditor::Trust trust;
-  trust.log_key = harness.service().log().key();
-  trust.operator_key = harness.consortium().operator_key;
-  for (const auto& [site, lab] : harness.service().state().roster()) trust.labs[site] = lab.statement_key;
-  return auditor::Audit(
-             RealFileSystem(), trust,
-             {.folder = harness.root() / "consortium", .scratch = harness.root() / "scratch", .replay = true})
-      .finding;
-}
-
 std::vector<StatementEntry> Statements(FederationHarness& harness, StatementKind kind) {
   std::vector<StatementEntry> found;
   harness.service().log().ForEach(0, [&](std::uint64_t, std::string_view text) {
@@ -59,10 +50,6 @@ std::size_t HeldFrom(FederationHarness& harness, const std::string& site, const 
   std::size_t held = 0;
   for (const auto& [from, picture] : harness.trainer(site).received) held += from == sender ? 1 : 0;
   return held;
-}
-
-Path ObjectOf(FederationHarness& harness, const Digest& digest) {
-  return harness.root() / "consortium" / "objects" / digest.Hex().substr(0, 2) / digest.Hex().substr(2);
 }
 
 const std::vector<std::string>& QuietRun() {
@@ -91,7 +78,7 @@ TEST(SealedFederation, ExemplarsOfEveryEarlierHospitalReachTheActiveOneAndNobody
     const auto report = BundleReport::FromJson({bundle.statement.body, "bundle"});
     EXPECT_FALSE(std::filesystem::exists(ObjectOf(harness, report.file))) << "its recipient holds it";
   }
-  const auto finding = Replay(harness);
+  const auto finding = Replay(harness).finding;
   EXPECT_FALSE(finding.has_value()) << finding->message;
 }
 
@@ -182,7 +169,7 @@ TEST(SealedFederation, ATakenBackAgreementStopsWhatWasNotSent) {
   EXPECT_EQ(HeldFrom(harness, "third", "second"), 0u);
   EXPECT_EQ(HeldFrom(harness, "third", "first"), 8u) << "others go on";
   EXPECT_EQ(HeldFrom(harness, "second", "first"), 8u) << "what is held, is held";
-  EXPECT_FALSE(Replay(harness).has_value());
+  EXPECT_FALSE(Replay(harness).finding.has_value());
   EXPECT_ERROR(ErrorCode::kConflict, "taken its agreement to this plan back",
                agent::Agree(RealFileSystem(), {scratch / "second"}, harness.plan_text(), {"first", "third"}));
 }
@@ -257,7 +244,7 @@ TEST(SealedFederation, ABundleThatDoesNotOpenIsLoggedWithItsSenderAndThePlanGoes
     ++troubles;
   }
   EXPECT_EQ(troubles, 2u);
-  EXPECT_FALSE(Replay(harness).has_value());
+  EXPECT_FALSE(Replay(harness).finding.has_value());
 }
 
 TEST(SealedFederation, ALabFetchesOnlyTheBundleThatItHasToTakeIn) {
@@ -314,7 +301,7 @@ TEST(SealedFederation, EverythingKilledEveryFewMessagesStillEndsWithTheSameModel
     EXPECT_EQ(harness.RoundDigests(), QuietRun());
     EXPECT_EQ(HeldFrom(harness, "third", "first") + HeldFrom(harness, "third", "second"), 16u);
     EXPECT_EQ(Statements(harness, StatementKind::kReceived).size(), 3u) << "nothing is stated twice";
-    EXPECT_FALSE(Replay(harness).has_value());
+    EXPECT_FALSE(Replay(harness).finding.has_value());
   }
 }
 
