@@ -7,6 +7,7 @@
 #include "codec/score_histograms.h"
 #include "codec/sealed_bundle.h"
 #include "codec/update.h"
+#include "common/copy_content.h"
 #include "common/error.h"
 #include "common/safetensors.h"
 #include "protocol/federation/enclosure.h"
@@ -154,13 +155,7 @@ std::optional<std::string> Intake::StoreBundle(const StatementEntry& entry, cons
   // A copy: until the statement is logged, the upload must be there to be stated again after a crash.
   const Path copy = scratch_ / "bundle.hfx";
   const auto out = files_.Create(copy);
-  Bytes buffer(std::size_t{1} << 20);
-  for (std::uint64_t offset = 0;;) {
-    const std::size_t got = in->ReadAt(offset, buffer);
-    if (got == 0) break;
-    out->Append(ByteView(buffer).first(got));
-    offset += got;
-  }
+  (void)CopyContent(*in, *out);
   out->Sync();
   out->Close();
   store_.AdoptFile(copy, report.file);

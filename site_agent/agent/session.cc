@@ -6,6 +6,7 @@
 
 #include "codec/update.h"
 #include "common/digest_of_file.h"
+#include "common/copy_content.h"
 #include "common/error.h"
 #include "common/program.h"
 #include "common/safetensors.h"
@@ -266,18 +267,9 @@ Session::Messages Session::TakeResult() {
 void Session::CopyOut(const Path& from, const Enclosure& enclosure) const {
   const auto in = results_.Open(from, enclosure.bytes);
   const auto out = files_.Create(folder_.OutgoingFile(), 0600);
-  Sha256 hash;
-  Bytes buffer(std::size_t{1} << 20);
-  for (std::uint64_t offset = 0;;) {
-    const std::size_t got = in->ReadAt(offset, buffer);
-    if (got == 0) break;
-    const ByteView piece = ByteView(buffer).first(got);
-    hash.Update(piece);
-    out->Append(piece);
-    offset += got;
-  }
+  const Digest copied = CopyContent(*in, *out);
   out->Close();
-  if (hash.Finish() != enclosure.file) {
+  if (copied != enclosure.file) {
     throw Error(ErrorCode::kCorrupt, (jobs_.root / from).string() + " is not the file that its report names; remove " +
                                          (jobs_.root / from).parent_path().string() +
                                          " and start again: the trainer makes it anew");

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "common/copy_content.h"
 #include "common/digest_of_file.h"
 #include "common/error.h"
 #include "common/json_fields.h"
@@ -35,13 +36,7 @@ void CopyFile(FileSystem& files, const Path& from, const Path& to) {
     throw Error(ErrorCode::kInvalidInput, from.string() + " is larger than any model's weights");
   }
   const auto out = files.Create(to);
-  Bytes buffer(std::size_t{1} << 20);
-  for (std::uint64_t offset = 0;;) {
-    const std::size_t got = in->ReadAt(offset, buffer);
-    if (got == 0) break;
-    out->Append(ByteView(buffer).first(got));
-    offset += got;
-  }
+  (void)CopyContent(*in, *out);
   out->Close();
 }
 
