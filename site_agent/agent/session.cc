@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "codec/update.h"
-#include "common/digest_of_file.h"
 #include "common/copy_content.h"
+#include "common/digest_of_file.h"
 #include "common/error.h"
 #include "common/program.h"
 #include "common/safetensors.h"
