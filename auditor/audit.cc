@@ -59,7 +59,7 @@ AuditResult Audit(FileSystem& files, const Trust& trust, const AuditOptions& opt
   }
   if (replay) result.aggregates = replay->rounds();
   if (state.has_plan()) {
-    result.model = state.model();
+    result.model = state.scored_model();
     for (const Column& column : state.plan().Columns()) result.columns.push_back(column.title);
     result.matrix = state.matrix();
   }

@@ -6,12 +6,16 @@
 
 #include "codec/aggregate.h"
 #include "codec/evaluation.h"
+#include "codec/fisher.h"
 #include "codec/head_growth.h"
+#include "codec/prototype_head.h"
 #include "codec/score_histograms.h"
 #include "codec/update.h"
+#include "common/copy_content.h"
 #include "common/digest_of_file.h"
 #include "common/error.h"
 #include "common/safetensors.h"
+#include "protocol/federation/derived_model.h"
 #include "protocol/federation/head_solve.h"
 #include "protocol/federation/round_merge.h"
 #include "protocol/federation/update_rules.h"
@@ -27,6 +31,9 @@ constexpr const char* kStep = "step.raw";
 constexpr const char* kNextStep = "next_step.raw";
 constexpr const char* kTotals = "totals.raw";
 constexpr const char* kHead = "head.hfr";
+constexpr const char* kSlow = "slow.safetensors";
+constexpr const char* kNextSlow = "next_slow.safetensors";
+constexpr const char* kDerived = "derived.safetensors";
 
 }  // namespace
 
@@ -37,7 +44,9 @@ Replay::Replay(FileSystem& files, Path scratch, ObjectPath object)
 
 Replay::~Replay() {
   try {
-    for (const char* name : {kCurrent, kNext, kStep, kNextStep, kTotals, kHead}) files_.Remove(scratch_ / name);
+    for (const char* name : {kCurrent, kNext, kStep, kNextStep, kTotals, kHead, kSlow, kNextSlow, kDerived}) {
+      files_.Remove(scratch_ / name);
+    }
   } catch (const Error&) {
     // Left for whoever empties the scratch folder.
   }
@@ -51,12 +60,18 @@ void Replay::Check(const FederationState& state, const Entry& entry) {
     CheckMerge(state, candidate->halvings, candidate->step, candidate->model);
   }
   if (const auto* closed = std::get_if<RoundClosedEntry>(&entry.body)) CheckRoundClosed(state, *closed);
+  if (const auto* derived = std::get_if<ModelDerivedEntry>(&entry.body)) CheckDerived(state, *derived);
   if (const auto* solved = std::get_if<HeadSolvedEntry>(&entry.body)) CheckHeadSolved(state, *solved);
   if (std::holds_alternative<PlanClosedEntry>(entry.body) && !sums_.empty()) CheckTotals(state);
   const auto* statement = std::get_if<StatementEntry>(&entry.body);
   if (statement == nullptr) return;
   if (statement->statement.kind == StatementKind::kUpdate) CheckUpdate(state, *statement);
   if (statement->statement.kind == StatementKind::kEvaluation) CheckEvaluation(state, *statement);
+  if (statement->statement.kind == StatementKind::kFisher) {
+    state.Check(entry);
+    CheckFisher(*statement);
+  }
+  if (statement->statement.kind == StatementKind::kMeans) CheckMeans(state, *statement);
   if (statement->statement.kind == StatementKind::kSums) {
     state.Check(entry);  // The plan must be one that sums.
     CheckSums(state, *statement);
@@ -72,7 +87,16 @@ void Replay::RequireObject(const Digest& digest, const std::string& what) const 
 }
 
 void Replay::CheckTaskOpened(const FederationState& state, const TaskOpenedEntry& entry) {
+  state.Check({.at_ms = 0, .body = entry});  // Heads are grown for tasks that the plan has.
   if (const auto trunk = state.Trunk()) RequireObject(*trunk, "initial weights");
+  if (state.plan().KeepsSlowModel() && entry.task > 0 && state.HeadGrows()) {
+    const Digest slow = GrowHead(files_, scratch_ / kSlow, scratch_ / kNextSlow, state.plan().seed, entry.task,
+                                 state.plan().KnownClasses(entry.task));
+    if (slow != entry.slow) {
+      throw Error(ErrorCode::kRefused, "the grown head leads to the slow model " + slow.Hex() + ", not to the log's");
+    }
+    files_.Rename(scratch_ / kNextSlow, scratch_ / kSlow);
+  }
   if (!state.HeadGrows()) return;
   Path before = scratch_ / kCurrent;
   if (entry.task == 0) {
@@ -86,12 +110,60 @@ void Replay::CheckTaskOpened(const FederationState& state, const TaskOpenedEntry
                 "the head that the plan's seed gives leads to model " + grown.Hex() + ", not to " + entry.base.Hex());
   }
   files_.Rename(scratch_ / kNext, scratch_ / kCurrent);
+  if (state.plan().KeepsSlowModel() && entry.task == 0) CopyFile(scratch_ / kCurrent, scratch_ / kSlow);
+}
+
+void Replay::CopyFile(const Path& from, const Path& to) {
+  const auto in = files_.OpenForRead(from);
+  const auto out = files_.Create(to);
+  (void)CopyContent(*in, *out);
+  out->Close();
+}
+
+UpdateLayout Replay::CurrentLayout() const {
+  return LayoutOfModel(SafetensorsReader::Open(files_, scratch_ / kCurrent));
+}
+
+void Replay::CheckFisher(const StatementEntry& entry) const {
+  const std::string what = "Fisher information of " + entry.site;
+  const auto report = FisherReport::FromJson({entry.statement.body, what});
+  RequireObject(report.values, what);
+  const UpdateLayout layout = CurrentLayout();
+  if (layout.Hash() != report.layout) {
+    throw Error(ErrorCode::kRefused, what + ": its tensors are not those of the task's model");
+  }
+  if (const auto why = WhyNoFisher(*files_.OpenForRead(object_(report.values)), layout)) {
+    throw Error(ErrorCode::kRefused, what + ": " + *why + ", yet it was taken");
+  }
+}
+
+void Replay::CheckMeans(const FederationState& state, const StatementEntry& entry) const {
+  state.Check({.at_ms = 0, .body = entry});  // The plan must be one that collects them.
+  const std::string what = "class means of " + entry.site;
+  const auto report = MeansReport::FromJson({entry.statement.body, what});
+  RequireObject(report.values, what);
+  const UpdateLayout layout = MeansLayout(CurrentLayout());
+  if (const auto why =
+          WhyNoMeans(ReadMeans(*files_.OpenForRead(object_(report.values)), layout), layout, report.classes)) {
+    throw Error(ErrorCode::kRefused, what + ": " + *why + ", yet they were taken");
+  }
+}
+
+void Replay::CheckDerived(const FederationState& state, const ModelDerivedEntry& entry) {
+  state.Check({.at_ms = 0, .body = entry});
+  const Digest derived = DeriveModel(files_, state, object_, scratch_ / kCurrent, scratch_ / kDerived);
+  if (derived != entry.model) {
+    throw Error(ErrorCode::kRefused,
+                "the plan's strategy derives the model " + derived.Hex() + ", the log says " + entry.model.Hex());
+  }
+  // Training goes on from an aligned head; class means only answer.
+  if (!state.plan().CollectsMeans()) files_.Rename(scratch_ / kDerived, scratch_ / kCurrent);
 }
 
 void Replay::CheckUpdate(const FederationState& state, const StatementEntry& entry) {
   const auto report = UpdateReport::FromJson({entry.statement.body, "update of " + entry.site});
   RequireObject(report.values, "update of " + entry.site);
-  const UpdateLayout layout = LayoutOfModel(SafetensorsReader::Open(files_, scratch_ / kCurrent));
+  const UpdateLayout layout = CurrentLayout();
   if (layout.Hash() != report.layout) {
     throw Error(ErrorCode::kRefused, "update of " + entry.site + ": its tensors are not those of the base model");
   }
@@ -176,9 +248,16 @@ void Replay::CheckRoundClosed(const FederationState& state, const RoundClosedEnt
   // A judged candidate was computed when it was offered; the state knows which one the round must end with.
   if (!state.candidate()) CheckMerge(state, 0, entry.step, entry.model);
   ++rounds_;
-  if (entry.rejected) return;
-  files_.Rename(scratch_ / kNext, scratch_ / kCurrent);
-  if (state.plan().aggregation.server_momentum > 0) files_.Rename(scratch_ / kNextStep, scratch_ / kStep);
+  if (!entry.rejected) {
+    files_.Rename(scratch_ / kNext, scratch_ / kCurrent);
+    if (state.plan().aggregation.server_momentum > 0) files_.Rename(scratch_ / kNextStep, scratch_ / kStep);
+  }
+  if (!state.plan().KeepsSlowModel()) return;
+  const Digest slow = SlowModelAfter(files_, state, scratch_ / kSlow, scratch_ / kCurrent, scratch_ / kNextSlow);
+  if (slow != entry.slow) {
+    throw Error(ErrorCode::kRefused, "the slow model follows to " + slow.Hex() + ", the log says otherwise");
+  }
+  files_.Rename(scratch_ / kNextSlow, scratch_ / kSlow);
 }
 
 }  // namespace hemafed::auditor

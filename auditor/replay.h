@@ -12,6 +12,7 @@
 #include <functional>
 #include <vector>
 
+#include "codec/update.h"
 #include "common/file_system.h"
 #include "protocol/federation/federation_state.h"
 
@@ -33,6 +34,13 @@ class Replay {
 
  private:
   void CheckTaskOpened(const FederationState& state, const TaskOpenedEntry& entry);
+  void CheckFisher(const StatementEntry& entry) const;
+  void CheckMeans(const FederationState& state, const StatementEntry& entry) const;
+  // Derives the model to be scored again.
+  void CheckDerived(const FederationState& state, const ModelDerivedEntry& entry);
+  // Of the current model's updates.
+  [[nodiscard]] UpdateLayout CurrentLayout() const;
+  void CopyFile(const Path& from, const Path& to);
   void CheckUpdate(const FederationState& state, const StatementEntry& entry);
   // Score histograms must be there and be of the pictures that the evaluation counts.
   void CheckEvaluation(const FederationState& state, const StatementEntry& entry) const;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <set>
 
 #include "codec/sealed_bundle.h"
@@ -140,6 +141,27 @@ ReceivedReport ReceivedReport::FromJson(JsonFields fields) {
     if (found == kTroubleNames.end()) fields.Fail("trouble", "is not seal, items or picture");
     report.trouble = static_cast<BundleTrouble>(found - kTroubleNames.begin());
   }
+  fields.RequireAllRead();
+  return report;
+}
+
+json WithdrawalReport::ToJson() const { return {{"bundle", bundle.Hex()}, {"items", items}}; }
+
+WithdrawalReport WithdrawalReport::FromJson(JsonFields fields) {
+  WithdrawalReport report;
+  report.bundle = fields.Sha256Digest("bundle");
+  report.items = fields.Numbers("items", kMaxWithdrawnItems, 0, kMaxBundleItems - 1);
+  const bool ascend =
+      std::adjacent_find(report.items.begin(), report.items.end(), std::greater_equal<>()) == report.items.end();
+  if (report.items.empty() || !ascend) fields.Fail("items", "is empty or does not ascend");
+  fields.RequireAllRead();
+  return report;
+}
+
+json RemovedReport::ToJson() const { return {{"withdrawal", withdrawal.Hex()}}; }
+
+RemovedReport RemovedReport::FromJson(JsonFields fields) {
+  RemovedReport report{.withdrawal = fields.Sha256Digest("withdrawal")};
   fields.RequireAllRead();
   return report;
 }

@@ -85,4 +85,26 @@ struct ReceivedReport {
   [[nodiscard]] static ReceivedReport FromJson(JsonFields fields);
 };
 
+// Pictures of one withdrawal: several hundred fit a log entry, and whoever has more says more than one.
+inline constexpr std::size_t kMaxWithdrawnItems = 500;
+
+// Statement `withdrawal`: the giver takes pictures of one bundle back, for instance because a patient withdrew. They
+// are named by their places in the bundle, which tell nothing to anybody who has not opened it.
+struct WithdrawalReport {
+  Digest bundle;                     // SHA-256 of its file.
+  std::vector<std::uint64_t> items;  // Places in the bundle from 0 on, ascending.
+
+  [[nodiscard]] nlohmann::json ToJson() const;
+  [[nodiscard]] static WithdrawalReport FromJson(JsonFields fields);
+  bool operator==(const WithdrawalReport&) const = default;
+};
+
+// Job `remove` and statement `removed`: this lab's vault does not hold these pictures any longer.
+struct RemovedReport {
+  Digest withdrawal;  // SHA-256 of the withdrawal statement's canonical text.
+
+  [[nodiscard]] nlohmann::json ToJson() const;
+  [[nodiscard]] static RemovedReport FromJson(JsonFields fields);
+};
+
 }  // namespace hemafed

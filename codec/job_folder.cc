@@ -13,8 +13,8 @@ using nlohmann::json;
 
 namespace {
 
-constexpr std::array<std::string_view, 9> kKindNames{"commit", "train", "select", "evaluate", "judge",
-                                                     "sum",    "agree", "seal",   "receive"};
+constexpr std::array<std::string_view, 12> kKindNames{"commit", "train", "select",  "evaluate", "judge", "sum",
+                                                      "agree",  "seal",  "receive", "fisher",   "means", "remove"};
 constexpr std::int64_t kJobFormat = 1;
 
 void RequireFormat(JsonFields& fields) {
@@ -54,6 +54,12 @@ std::string Job::ToText() const {
   if (partner) {
     text["partner"] = {{"site", partner->site}, {"lab", partner->lab}, {"statement", partner->statement}};
   }
+  for (const JobAnchor& anchor : anchors) {
+    text["anchors"].push_back({{"task", anchor.task},
+                               {"model", anchor.model.Hex()},
+                               {"fisher", anchor.fisher ? json(anchor.fisher->Hex()) : json(nullptr)}});
+  }
+  if (slow) text["slow"] = slow->Hex();
   return text.dump();
 }
 
@@ -85,8 +91,24 @@ Job Job::FromText(std::string_view text, const std::string& where) {
     if (!IsPlainName(job.partner->site)) partner.Fail("site", "is not a plain name");
     partner.RequireAllRead();
   }
-  if (job.partner.has_value() != (job.kind == JobKind::kSeal || job.kind == JobKind::kReceive)) {
+  const bool with_partner = job.kind == JobKind::kSeal || job.kind == JobKind::kReceive || job.kind == JobKind::kRemove;
+  if (job.partner.has_value() != with_partner) {
     fields.Fail("partner", "does not fit the kind of job");
+  }
+  if (fields.Has("anchors")) {
+    for (JsonFields& item : fields.Objects("anchors", kMaxTasks)) {
+      JobAnchor anchor{.task = static_cast<std::uint32_t>(item.Unsigned("task", kMaxTasks - 1)),
+                       .model = item.Sha256Digest("model"),
+                       .fisher = item.OptionalDigest("fisher")};
+      item.RequireAllRead();
+      const bool ascends = job.anchors.empty() || job.anchors.back().task < anchor.task;
+      if (!ascends || anchor.task >= job.task) item.Fail("task", "is not of an earlier task, each named once");
+      job.anchors.push_back(anchor);
+    }
+  }
+  if (fields.Has("slow")) job.slow = fields.Sha256Digest("slow");
+  if ((!job.anchors.empty() || job.slow) && job.kind != JobKind::kTrain) {
+    fields.Fail("anchors", "and slow belong to training jobs");
   }
   fields.RequireAllRead();
   return job;

@@ -4,12 +4,11 @@
 // The only thing that agent and trainer share: a folder with a documented layout (docs/job_folder.md), so that any
 // trainer which keeps the layout can be put in place.
 //
-//     jobs/objects/<sha256>        model files, written by the agent, named by content
+//     jobs/objects/<sha256>        model files and canonical integers, written by the agent, named by content
 //     jobs/plans/<sha256>.toml     the signed plan's text, likewise
 //     jobs/todo/<job>.json         one job; appears complete, by rename
-//     jobs/done/<job>/report.json  the result, with update.hfu for a training job, sums.hfs for a summing one,
-//                                  scores.hfh for an evaluation and bundle.hfx for a sealing one; the folder appears by
-//                                  rename
+//     jobs/done/<job>/report.json  the result, with update.hfu for a training job, fisher.hfu, means.hfu, sums.hfs,
+//                                  scores.hfh and bundle.hfx for the job that makes them; the folder appears by rename
 //     jobs/progress.json           what the trainer is doing now; replaced by rename
 //
 // A job is a pure description: the same job, plan, models and pictures give the same result, so a trainer that died
@@ -23,13 +22,15 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/file_system.h"
 #include "common/sha256.h"
 
 namespace hemafed {
 
-inline constexpr std::size_t kMaxJobBytes = 16 << 10;   // A job.json has about 600 bytes, 3,000 with a partner.
+inline constexpr std::size_t kMaxJobBytes =
+    16 << 10;  // A job.json has about 600 bytes, 3,000 with a partner, 13,000 with 63 anchors.
 inline constexpr std::size_t kMaxReportBytes = 60'000;  // A report becomes one log entry (docs/round_log.md).
 inline constexpr std::size_t kMaxProgressBytes = 4 << 10;
 
@@ -43,6 +44,9 @@ enum class JobKind : std::uint8_t {
   kAgree,     // Make the key that exemplars for this site are sealed to, and say its public half.
   kSeal,      // Seal the open task's exemplars to a later site's key; writes the bundle.
   kReceive,   // Open a bundle of an earlier site and put its pictures into the vault.
+  kFisher,    // Fisher information of the task's pictures under its model; writes it (strategy ewc).
+  kMeans,     // Class means of this site's exemplars under the task's model; writes them (strategy icarl).
+  kRemove,    // Remove pictures of a bundle that their giver has withdrawn.
 };
 
 [[nodiscard]] std::string_view JobKindName(JobKind kind) noexcept;
@@ -52,11 +56,19 @@ enum class JobKind : std::uint8_t {
 struct JobPartner {
   std::string site;
   std::string lab;        // Its roster entry, signed by the operator.
-  std::string statement;  // Its agreement, for sealing; its statement about the bundle, for receiving.
+  std::string statement;  // Its agreement, for sealing; what it said of the bundle, for receiving and removing.
   bool operator==(const JobPartner&) const = default;
 };
 // Bytes of each of the two texts: an agreement with 63 partners has about 4,000.
 inline constexpr std::size_t kMaxPartnerTextBytes = 6'000;
+
+// A model that a task ended with, which training is held to or compared with.
+struct JobAnchor {
+  std::uint32_t task = 0;
+  Digest model;
+  std::optional<Digest> fisher;  // Its Fisher information in canonical form, under strategy ewc.
+  bool operator==(const JobAnchor&) const = default;
+};
 
 struct Job {
   JobKind kind = JobKind::kCommit;
@@ -69,7 +81,9 @@ struct Job {
   std::optional<Digest> teacher;      // Model before the task; none in the first task or without distillation.
   std::optional<Digest> trunk;        // Model whose features `model`, then an analytic head, is for.
   bool carry_residual = false;        // Whether the previous round's rounding residual is added (design, 11.11).
-  std::optional<JobPartner> partner;  // Of sealing and receiving jobs, and only of them.
+  std::optional<JobPartner> partner;  // Of sealing, receiving and removing jobs, and only of them.
+  std::vector<JobAnchor> anchors;     // Of training jobs under strategies ewc and derpp; earlier tasks, ascending.
+  std::optional<Digest> slow;         // Of training jobs under strategy slow_fast: the slow model.
 
   // "<first 8 digits of the plan>-t<task>[-r<round>]-<kind>[-<first 8 digits of the candidate>]", or with the partner
   // and the first 8 digits of SHA-256 of its statement: unique within a plan and site.
@@ -119,6 +133,8 @@ inline constexpr std::string_view kReportFileName = "report.json";
 inline constexpr std::string_view kUpdateFileName = "update.hfu";
 inline constexpr std::string_view kScoresFileName = "scores.hfh";
 inline constexpr std::string_view kSumsFileName = "sums.hfs";
+inline constexpr std::string_view kFisherFileName = "fisher.hfu";
+inline constexpr std::string_view kMeansFileName = "means.hfu";
 inline constexpr std::string_view kBundleFileName = "bundle.hfx";
 
 }  // namespace hemafed

@@ -13,6 +13,7 @@
 #include "codec/projection.h"
 #include "codec/ridge_head.h"
 #include "codec/sealed_bundle.h"
+#include "codec/slow_model.h"
 #include "codec/update.h"
 #include "common/settings.h"
 
@@ -31,6 +32,13 @@ constexpr std::int64_t kMaxExemplars = 10'000;
 constexpr std::int64_t kMaxBudget = 100'000;  // Of all hospitals; the vault's own limit (exemplar_store.h).
 constexpr double kMinRate = 1e-8, kMaxRate = 10;
 constexpr double kMinGamma = 1e-6, kMaxGamma = 1000;  // Steps of a millionth: what reports can say.
+
+constexpr double kMaxImportance = 1e9;  // Of EWC; published values are 10^2 to 10^4.
+constexpr double kMaxLossWeight = 1000;
+constexpr double kMinTemperature = 0.1, kMaxTemperature = 100;
+constexpr double kMaxRise = 1000;  // Nats; reports say no more.
+const std::vector<std::string_view> kStrategyNames{"finetuning", "uacl",  "replay", "analytic", "icarl",
+                                                   "ewc",        "derpp", "wa",     "slow_fast"};
 
 // Above it a step echoes for more than a hundred rounds.
 constexpr double kMaxServerMomentum = 0.99;
@@ -99,15 +107,43 @@ TrainingPlan ReadThreadsOnly(const Settings& table) {
 
 StrategyPlan ReadStrategy(const Settings& table) {
   StrategyPlan strategy;
-  strategy.kind = static_cast<StrategyKind>(table.Choice("name", {"finetuning", "uacl", "replay", "analytic"}));
-  if (strategy.kind == StrategyKind::kUacl) {
-    strategy.gamma = table.Number("gamma", kMinGamma, kMaxGamma);
-    strategy.probe = static_cast<std::uint32_t>(table.Integer("probe", 1, kMaxProbe));
-  }
-  if (strategy.kind == StrategyKind::kAnalytic) {
-    RefuseKeys(table, {"gamma", "probe"});
-    strategy.features = static_cast<std::uint32_t>(table.Integer("features", 1, kMaxRandomFeatures));
-    strategy.ridge = table.Number("ridge", std::ldexp(1.0, -kRidgeBits), kMaxRidge);
+  strategy.kind = static_cast<StrategyKind>(table.Choice("name", kStrategyNames));
+  const auto whole = [&](std::string_view key, std::int64_t most) {
+    return static_cast<std::uint32_t>(table.Integer(key, 1, most));
+  };
+  switch (strategy.kind) {
+    case StrategyKind::kFinetuning:
+    case StrategyKind::kReplay: break;
+    case StrategyKind::kUacl:
+    case StrategyKind::kIcarl:
+      strategy.gamma = table.Number("gamma", kMinGamma, kMaxGamma);
+      strategy.probe = whole("probe", kMaxProbe);
+      break;
+    case StrategyKind::kAnalytic:
+      RefuseKeys(table, {"gamma", "probe"});
+      strategy.features = whole("features", kMaxRandomFeatures);
+      strategy.ridge = table.Number("ridge", std::ldexp(1.0, -kRidgeBits), kMaxRidge);
+      break;
+    case StrategyKind::kEwc:
+      strategy.penalty_share = table.Number("lambda", 1e-6, 1 - 1e-6);
+      strategy.importance = table.Number("importance", 1e-6, kMaxImportance);
+      strategy.fisher_pictures = whole("fisher_pictures", kMaxProbe);
+      break;
+    case StrategyKind::kDerpp:
+      strategy.alpha = table.Number("alpha", 0, kMaxLossWeight);
+      strategy.beta = table.Number("beta", 0, kMaxLossWeight);
+      if (strategy.alpha == 0 && strategy.beta == 0) table.Fail("alpha", "and beta are both 0: nothing is rehearsed");
+      break;
+    case StrategyKind::kWa:
+      strategy.temperature = table.Number("temperature", kMinTemperature, kMaxTemperature);
+      strategy.probe = whole("probe", kMaxProbe);
+      break;
+    case StrategyKind::kSlowFast: {
+      const double rate = table.Number("rate", 1.0 / kSlowRateOne, 1);
+      strategy.slow_rate = static_cast<std::uint32_t>(RoundHalfEven(rate * kSlowRateOne));
+      strategy.consistency = table.Number("consistency", 0, kMaxLossWeight);
+      break;
+    }
   }
   return strategy;
 }
@@ -115,7 +151,8 @@ StrategyPlan ReadStrategy(const Settings& table) {
 RehearsalPlan ReadRehearsal(const Settings& table, StrategyKind strategy) {
   RehearsalPlan rehearsal;
   rehearsal.policy = static_cast<RehearsalPolicy>(table.Choice("policy", {"none", "local", "federated", "sealed"}));
-  const bool rehearses = strategy != StrategyKind::kFinetuning && strategy != StrategyKind::kAnalytic;
+  const bool rehearses =
+      strategy != StrategyKind::kFinetuning && strategy != StrategyKind::kAnalytic && strategy != StrategyKind::kEwc;
   if (rehearses != (rehearsal.policy != RehearsalPolicy::kNone)) {
     table.Fail("policy", rehearses ? "is none, but the strategy rehearses: use federated, local or sealed"
                                    : "is not none, but the strategy keeps no exemplars");
@@ -133,6 +170,12 @@ RehearsalPlan ReadRehearsal(const Settings& table, StrategyKind strategy) {
     rehearsal.passes = static_cast<std::uint32_t>(table.Integer("passes", 2, kMaxPasses));
   }
   rehearsal.normalised_herding = table.Choice("herding", {"raw", "normalised"}) == 1;
+  // What the model answered to a picture that has travelled is not known where it arrives.
+  const bool by_answers = strategy == StrategyKind::kDerpp || strategy == StrategyKind::kSlowFast;
+  if (by_answers && rehearsal.policy == RehearsalPolicy::kSealed) {
+    table.Fail("policy",
+               "sealed does not go with strategy " + std::string(StrategyName(strategy)) + ": use federated or local");
+  }
   if (rehearsal.policy == RehearsalPolicy::kSealed) {
     rehearsal.picture_bytes = static_cast<std::uint32_t>(table.Integer("picture_bytes", 1, kMaxBundleItemBytes));
   }
@@ -141,15 +184,16 @@ RehearsalPlan ReadRehearsal(const Settings& table, StrategyKind strategy) {
 
 AggregationRule ReadRule(const Settings& table, StrategyKind strategy, std::optional<std::size_t> fallback = {}) {
   const auto rule = static_cast<AggregationRule>(table.Choice("rule", kRuleNames, fallback));
-  if (rule == AggregationRule::kDistillation && strategy != StrategyKind::kUacl) {
-    table.Fail("rule", "distillation needs a strategy that distils: uacl");
+  const bool by_sigmoids = strategy == StrategyKind::kUacl || strategy == StrategyKind::kIcarl;
+  if (rule == AggregationRule::kDistillation && !by_sigmoids) {
+    table.Fail("rule", "distillation needs a strategy that distils by sigmoids: uacl or icarl");
   }
   return rule;
 }
 
-AggregationPlan ReadAggregation(const Settings& table, StrategyKind strategy) {
+AggregationPlan ReadAggregation(const Settings& table, const Plan& plan) {
   AggregationPlan aggregation;
-  aggregation.rule = ReadRule(table, strategy);
+  aggregation.rule = ReadRule(table, plan.strategy.kind);
   if (aggregation.rule == AggregationRule::kTrimmedMean) {
     aggregation.trim = static_cast<std::uint32_t>(table.Integer("trim", 1, kMaxSites / 2 - 1));
   }
@@ -158,6 +202,15 @@ AggregationPlan ReadAggregation(const Settings& table, StrategyKind strategy) {
   aggregation.encoding = static_cast<UpdateEncoding>(table.Choice("update", {"int32", "int8"}));
   aggregation.norm_bound = table.Number("norm_bound", 1e-6, 1e6);
   aggregation.max_share = table.Number("max_share", 0.34, 1);
+  if (table.Has("max_rise")) {
+    if (!plan.Distils() || plan.rehearsal.policy != RehearsalPolicy::kFederated) {
+      table.Fail("max_rise",
+                 "watches what rehearsing sites say of their distillation: it needs strategy uacl, icarl or "
+                 "wa and the policy federated");
+    }
+    aggregation.max_rise_millionths =
+        static_cast<std::uint64_t>(RoundHalfEven(table.Number("max_rise", 1e-6, kMaxRise) * 1e6));
+  }
   return aggregation;
 }
 
@@ -233,7 +286,7 @@ void ReadTaskTraining(const Settings& table, const Plan& plan, TaskPlan& task) {
   task.training.batch = static_cast<std::uint32_t>(table.Integer("batch", 1, kMaxBatch, training.batch));
   task.training.learning_rate = table.Number("learning_rate", kMinRate, kMaxRate, training.learning_rate);
   task.gamma = plan.strategy.gamma;
-  if (plan.strategy.kind == StrategyKind::kUacl) {
+  if (plan.strategy.gamma > 0) {
     task.gamma = table.Number("gamma", kMinGamma, kMaxGamma, plan.strategy.gamma);
   }
   task.rule = ReadRule(table, plan.strategy.kind, static_cast<std::size_t>(plan.aggregation.rule));
@@ -275,6 +328,10 @@ void CheckBudget(const Settings& table, const Plan& plan) {
   if (least < 2) {
     table.Fail("budget", "leaves fewer than 2 pictures for each list once all tasks are done; raise it");
   }
+  if (plan.CollectsMeans() && least < plan.min_pictures) {
+    table.Fail(plan.rehearsal.budget > 0 ? "budget" : "exemplars",
+               "leaves fewer than min_pictures for each list, of which no class mean may leave a lab");
+  }
 }
 
 }  // namespace
@@ -298,6 +355,8 @@ bool IsPlainName(std::string_view name) {
   return !name.empty() && name.size() <= kMaxNameBytes && is_letter_or_digit(name.front()) &&
          std::all_of(name.begin(), name.end(), [&](char c) { return is_letter_or_digit(c) || c == '_' || c == '-'; });
 }
+
+std::string_view StrategyName(StrategyKind kind) noexcept { return kStrategyNames[static_cast<std::size_t>(kind)]; }
 
 std::string_view AggregationRuleName(AggregationRule rule) noexcept {
   return kRuleNames[static_cast<std::size_t>(rule)];
@@ -323,8 +382,12 @@ std::vector<std::string> Plan::Sites() const {
 }
 
 std::vector<std::string> Plan::Participants(std::size_t task) const {
+  if (rehearsal.policy != RehearsalPolicy::kFederated) return {tasks.at(task).site};
+  return Holders(task);
+}
+
+std::vector<std::string> Plan::Holders(std::size_t task) const {
   std::vector<std::string> sites{tasks.at(task).site};
-  if (rehearsal.policy != RehearsalPolicy::kFederated) return sites;
   for (std::size_t earlier = 0; earlier < task; ++earlier) {
     if (std::find(sites.begin(), sites.end(), tasks[earlier].site) == sites.end()) sites.push_back(tasks[earlier].site);
   }
@@ -403,7 +466,7 @@ Plan ParsePlan(std::string_view toml, const std::string& where) {
   } else {
     plan.training = ReadTraining(settings.Table("training"));
     plan.augmentation = ReadAugmentation(settings.Table("augmentation"));
-    plan.aggregation = ReadAggregation(settings.Table("aggregation"), plan.strategy.kind);
+    plan.aggregation = ReadAggregation(settings.Table("aggregation"), plan);
   }
   plan.min_pictures = static_cast<std::uint64_t>(settings.Table("privacy").Integer("min_pictures", 1, 10'000));
   if (const auto table = settings.OptionalTable("absence")) plan.absence = ReadAbsence(*table);
@@ -411,6 +474,9 @@ Plan ParsePlan(std::string_view toml, const std::string& where) {
   // What a probe says is a statistic of so many pictures (design, 11.5).
   if (plan.strategy.probe > 0 && plan.strategy.probe < plan.min_pictures) {
     settings.Table("strategy").Fail("probe", "is of fewer pictures than min_pictures, which may not leave a lab");
+  }
+  if (plan.strategy.fisher_pictures > 0 && plan.strategy.fisher_pictures < plan.min_pictures) {
+    settings.Table("strategy").Fail("fisher_pictures", "are fewer than min_pictures: statistics of them may not leave");
   }
   for (const Settings& table : settings.Tables("task", kMaxTasks)) {
     plan.tasks.push_back(ReadTask(table, plan));

@@ -38,7 +38,13 @@ enum class StrategyKind : std::uint8_t {
   kUacl,        // Distillation on old classes, exemplars by herding and uncertainty.
   kReplay,      // Exemplars by herding, cross-entropy alone.
   kAnalytic,    // No training: one ridge regression over all hospitals' sums of random features (codec/ridge_head.h).
+  kIcarl,       // UACL's loss, exemplars by herding, answers by the nearest class mean (codec/prototype_head.h).
+  kEwc,         // No exemplars: weights that mattered to earlier tasks are held (learning/continual/held_weights.h).
+  kDerpp,       // Exemplars with the answers that the model gave when their task ended.
+  kWa,          // Softened distillation; new head rows get the old ones' length (codec/aligned_head.h).
+  kSlowFast,    // A second model follows slowly; exemplars are answered as it does (codec/slow_model.h).
 };
+[[nodiscard]] std::string_view StrategyName(StrategyKind kind) noexcept;
 
 enum class RehearsalPolicy : std::uint8_t {
   kNone,       // Nobody keeps exemplars.
@@ -81,12 +87,20 @@ struct AugmentationPlan {
   double blur = 0;                                               // Largest Gaussian sigma in pixels.
 };
 
+// Each number belongs to the strategies named; it is 0 with the others. Formulas: learning/continual/local_loss.h.
 struct StrategyPlan {
   StrategyKind kind = StrategyKind::kFinetuning;
-  double gamma = 0;            // Weight of the distillation loss; 0: no teacher.
-  std::uint32_t probe = 0;     // Pictures on which each update's distillation is measured (codec/reports.h).
-  std::uint32_t features = 0;  // M of the random features of `analytic`; 0 with the others.
-  double ridge = 0;            // Of `analytic`.
+  double gamma = 0;                   // uacl, icarl: weight of the distillation loss.
+  std::uint32_t probe = 0;            // uacl, icarl, wa: pictures on which an update's distillation is measured.
+  std::uint32_t features = 0;         // analytic: M random features.
+  double ridge = 0;                   // analytic.
+  double penalty_share = 0;           // ewc: lambda.
+  double importance = 0;              // ewc.
+  std::uint32_t fisher_pictures = 0;  // ewc: on which the Fisher information is measured.
+  double alpha = 0, beta = 0;         // derpp: weights of stored answers and of labels.
+  double temperature = 0;             // wa.
+  std::uint32_t slow_rate = 0;        // slow_fast: in 2^-15, how far the slow model follows in one round.
+  double consistency = 0;             // slow_fast: weight of the slow model's answers.
 };
 
 struct RehearsalPlan {
@@ -116,6 +130,9 @@ struct AggregationPlan {
   std::uint32_t server_momentum = 0;  // In 2^-15; 0: none.
   double norm_bound = 0;              // Largest Euclidean norm of one update, in model units.
   double max_share = 0;               // Largest weight of one site with three or more updaters.
+  // How far, in millionths of a nat, a rehearsing site's own L_dist may have risen since the task's first round before
+  // its updates are refused (protocol/federation/update_rules.h); 0: no limit.
+  std::uint64_t max_rise_millionths = 0;
 };
 
 // Indices of Plan::classes, ascending.
@@ -192,6 +209,25 @@ struct Plan {
   // rounds, and [training] says nothing but the threads.
   [[nodiscard]] bool SolvesHead() const { return strategy.kind == StrategyKind::kAnalytic; }
   [[nodiscard]] bool KeepsExemplars() const { return rehearsal.policy != RehearsalPolicy::kNone; }
+  // Whether the model from before a task teaches in it.
+  [[nodiscard]] bool Distils() const {
+    return strategy.kind == StrategyKind::kUacl || strategy.kind == StrategyKind::kIcarl ||
+           strategy.kind == StrategyKind::kWa;
+  }
+  // Hospitals that hold exemplars once task `task` has chosen its own: its site first, then earlier ones in task order.
+  [[nodiscard]] std::vector<std::string> Holders(std::size_t task) const;
+  // Whether the Fisher information of task `task` is needed: by a later one.
+  [[nodiscard]] bool MeasuresFisher(std::size_t task) const {
+    return strategy.kind == StrategyKind::kEwc && task + 1 < tasks.size();
+  }
+  // Whether class means are collected after each task.
+  [[nodiscard]] bool CollectsMeans() const { return strategy.kind == StrategyKind::kIcarl; }
+  // Whether a slow model follows.
+  [[nodiscard]] bool KeepsSlowModel() const { return strategy.kind == StrategyKind::kSlowFast; }
+  // Whether the rows that task `task` added to the head are aligned with the old ones when it has been trained.
+  [[nodiscard]] bool AlignsHead(std::size_t task) const {
+    return strategy.kind == StrategyKind::kWa && task > 0 && KnownClasses(task) > KnownClasses(task - 1);
+  }
   // m: how many pictures each list holds once `tasks_done` tasks have chosen theirs (published-systems 2.3: K divided
   // by the number of (hospital, class) lists).
   [[nodiscard]] std::uint32_t ExemplarsPerList(std::size_t tasks_done) const;

@@ -18,8 +18,6 @@ namespace {
 
 // Largest compressed update: canonical integers of the largest model (see codec/update.h) hardly shrink when random.
 constexpr std::uint64_t kMaxUpdateFileBytes = 2ull << 30;
-// Losses are sums over classes of nats; 10^9 millionths is 1,000 nats, far beyond what training survives.
-constexpr std::uint64_t kMaxLossMillionths = 1'000'000'000;
 constexpr std::uint64_t kMaxSteps = 1'000'000;
 constexpr std::uint64_t kMaxGammaMillionths = 1'000'000'000;
 // Tensors of one model, for the sensitivities of a report: ResNet-50 has 161 of its size; 1,024 of 17 characters each
@@ -173,6 +171,40 @@ SumsReport SumsReport::FromJson(JsonFields fields) {
   std::uint64_t counted = 0;
   for (const auto& count : report.classes) counted += count.value_or(0);
   if (counted != report.pictures) fields.Fail("pictures", "are not those of the classes together");
+  return report;
+}
+
+json FisherReport::ToJson() const {
+  return {{"values", values.Hex()},
+          {"layout", layout.Hex()},
+          {"file", file.Hex()},
+          {"file_bytes", file_bytes},
+          {"pictures", pictures}};
+}
+
+FisherReport FisherReport::FromJson(JsonFields fields) {
+  FisherReport report;
+  report.values = fields.Sha256Digest("values");
+  report.layout = fields.Sha256Digest("layout");
+  report.file = fields.Sha256Digest("file");
+  report.file_bytes = fields.Unsigned("file_bytes", kMaxUpdateFileBytes);
+  report.pictures = fields.Unsigned("pictures", kMaxPictures);
+  fields.RequireAllRead();
+  return report;
+}
+
+json MeansReport::ToJson() const {
+  return {
+      {"values", values.Hex()}, {"file", file.Hex()}, {"file_bytes", file_bytes}, {"classes", CountsToJson(classes)}};
+}
+
+MeansReport MeansReport::FromJson(JsonFields fields) {
+  MeansReport report;
+  report.values = fields.Sha256Digest("values");
+  report.file = fields.Sha256Digest("file");
+  report.file_bytes = fields.Unsigned("file_bytes", kMaxUpdateFileBytes);
+  report.classes = fields.Counts("classes", kMaxClasses, kMaxPictures);
+  fields.RequireAllRead();
   return report;
 }
 

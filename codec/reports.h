@@ -22,6 +22,10 @@ struct UpdateLayout;  // codec/update.h
 
 using ClassCounts = std::vector<std::optional<std::uint64_t>>;
 
+// Losses are sums over classes of nats; 10^9 millionths is 1,000 nats, far beyond what training survives. What is above
+// is reported as this.
+inline constexpr std::uint64_t kMaxLossMillionths = 1'000'000'000;
+
 // Counts with every one below `min_pictures` withheld. A count of zero is withheld as well.
 [[nodiscard]] ClassCounts WithholdSmall(const std::vector<std::uint64_t>& counts, std::uint64_t min_pictures);
 
@@ -62,10 +66,12 @@ struct UpdateReport {
   std::uint64_t pictures = 0;  // What one epoch draws from: training pictures, or exemplars.
   ClassCounts classes;
   std::uint64_t steps = 0;
-  std::uint64_t loss_millionths = 0;          // Mean over the steps of CE + gamma L_dist.
-  std::uint64_t distillation_millionths = 0;  // Mean over the steps of L_dist.
-  std::optional<DistillationProbe> probe;     // Wherever there is a teacher.
-  std::optional<Digest> residual;             // What rounding left over, kept at the site; its digest.
+  // Means over the steps, of the whole loss and of its second term before its weight (learning/continual/local_loss.h):
+  // L_dist, KD_T, EWC's penalty, distances to answers.
+  std::uint64_t loss_millionths = 0;
+  std::uint64_t distillation_millionths = 0;
+  std::optional<DistillationProbe> probe;  // Wherever there is a teacher.
+  std::optional<Digest> residual;          // What rounding left over, kept at the site; its digest.
 
   [[nodiscard]] nlohmann::json ToJson() const;
   [[nodiscard]] static UpdateReport FromJson(JsonFields fields);
@@ -84,6 +90,30 @@ struct JudgementReport {
 
   [[nodiscard]] nlohmann::json ToJson() const;
   [[nodiscard]] static JudgementReport FromJson(JsonFields fields);
+};
+
+// What a site sends of the Fisher information after its task (codec/fisher.h): roots on the grid, one for each value of
+// the model, in the form of an update file.
+struct FisherReport {
+  Digest values;  // SHA-256 of the canonical integers.
+  Digest layout;  // Of the task's model.
+  Digest file;    // SHA-256 of the compressed file.
+  std::uint64_t file_bytes = 0;
+  std::uint64_t pictures = 0;  // That it was measured on.
+
+  [[nodiscard]] nlohmann::json ToJson() const;
+  [[nodiscard]] static FisherReport FromJson(JsonFields fields);
+};
+
+// Class means of a site's exemplars (codec/prototype_head.h), in the form of an update file.
+struct MeansReport {
+  Digest values;  // SHA-256 of the canonical integers.
+  Digest file;    // SHA-256 of the compressed file.
+  std::uint64_t file_bytes = 0;
+  ClassCounts classes;  // Exemplars behind each mean; null for a class that has none in the file.
+
+  [[nodiscard]] nlohmann::json ToJson() const;
+  [[nodiscard]] static MeansReport FromJson(JsonFields fields);
 };
 
 // What a site sends for the analytic head (codec/feature_sums.h, docs/feature_sums.md).

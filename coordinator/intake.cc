@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "codec/evaluation.h"
+#include "codec/fisher.h"
+#include "codec/prototype_head.h"
 #include "codec/score_histograms.h"
 #include "codec/sealed_bundle.h"
 #include "codec/update.h"
@@ -43,6 +45,9 @@ RefusedEntry RefusalOf(const StatementEntry& entry, std::string reason) {
           .reason = std::move(reason)};
 }
 
+// What learning goes on without; the rest is asked for until it fits.
+bool IsLoggedWhenRefused(StatementKind kind) { return kind == StatementKind::kUpdate || kind == StatementKind::kSums; }
+
 // Whether an error is about what the site sent; the rest is this machine's trouble.
 bool IsTheirs(ErrorCode code) {
   return code == ErrorCode::kInvalidInput || code == ErrorCode::kConflict || code == ErrorCode::kRefused ||
@@ -59,6 +64,8 @@ Intake::Intake(FileSystem& files, Ledger& ledger, ObjectStore& store, ObjectStor
     if (evaluation.scores()) uploads_.Remove(evaluation.scores()->file);
   }
   if (const auto& sums = ledger_.state().sums()) uploads_.Remove(sums->file);
+  if (const auto& fisher = ledger_.state().fisher()) uploads_.Remove(fisher->file);
+  for (const auto& [site, means] : ledger_.state().means()) uploads_.Remove(means.file);
   // The same of bundles: stated and still among the uploads, or held by the recipient and still here.
   for (const SentBundle& bundle : ledger_.state().bundles()) {
     uploads_.Remove(bundle.report.file);
@@ -92,8 +99,7 @@ wire::Message Intake::Take(const std::string& site, const wire::Submission& subm
                            subject};
     }
     if (const auto broken = Store(entry)) {
-      const StatementKind kind = entry.statement.kind;
-      if (kind == StatementKind::kUpdate || kind == StatementKind::kSums) ledger_.Append(RefusalOf(entry, *broken));
+      if (IsLoggedWhenRefused(entry.statement.kind)) ledger_.Append(RefusalOf(entry, *broken));
       uploads_.Remove(enclosure->file);
       return wire::Refusal{wire::RefusalCode::kOutOfBounds, *broken, subject};
     }
@@ -114,7 +120,7 @@ std::optional<std::string> Intake::WhyRefused(const StatementEntry& entry) const
     return std::nullopt;
   } catch (const Error& error) {
     const bool is_due = state.roster().contains(entry.site) && entry.statement.task == state.task() &&
-                        entry.statement.round == state.round() && entry.statement.kind != StatementKind::kEvaluation &&
+                        entry.statement.round == state.round() && IsLoggedWhenRefused(entry.statement.kind) &&
                         EnclosureDue(state, entry.site) == entry.statement.kind;
     // Below kRefused the statement is not even the site's signed word about this round.
     if (error.code() != ErrorCode::kRefused || !is_due) throw;
@@ -128,6 +134,8 @@ std::optional<std::string> Intake::Store(const StatementEntry& entry) {
   if (entry.statement.kind == StatementKind::kUpdate) return StoreUpdate(UpdateReport::FromJson(body));
   if (entry.statement.kind == StatementKind::kEvaluation) return StoreScores(entry);
   if (entry.statement.kind == StatementKind::kSums) return StoreSums(SumsReport::FromJson(body));
+  if (entry.statement.kind == StatementKind::kFisher) return StoreFisher(FisherReport::FromJson(body));
+  if (entry.statement.kind == StatementKind::kMeans) return StoreMeans(MeansReport::FromJson(body));
   if (entry.statement.kind == StatementKind::kBundle) return StoreBundle(entry, BundleReport::FromJson(body));
   throw Error(ErrorCode::kInternal, "a statement with a file that nobody stores");
 }
@@ -166,28 +174,53 @@ void Intake::DropBundle(const Digest& bundle) { store_.Remove(bundle); }
 
 std::optional<std::string> Intake::StoreUpdate(const UpdateReport& report) {
   const FederationState& state = ledger_.state();
-  const UpdateLayout layout = LayoutOfModel(SafetensorsReader::Open(files_, store_.PathOf(state.model())));
+  const UpdateLayout layout = ModelLayout();
   if (layout.Hash() != report.layout) return "the update's tensors are not those of the round's base model";
+  return StoreIntegers({.file = report.file, .values = report.values, .encoding = state.plan().aggregation.encoding},
+                       layout, [&](const ReadableFile& raw) { return WhyNotTaken(state, report, raw, layout); });
+}
+
+std::optional<std::string> Intake::StoreFisher(const FisherReport& report) {
+  const UpdateLayout layout = ModelLayout();
+  if (layout.Hash() != report.layout) return "the Fisher information's tensors are not those of the task's model";
+  return StoreIntegers({.file = report.file, .values = report.values}, layout,
+                       [&](const ReadableFile& raw) { return WhyNoFisher(raw, layout); });
+}
+
+std::optional<std::string> Intake::StoreMeans(const MeansReport& report) {
+  const UpdateLayout layout = MeansLayout(ModelLayout());
+  return StoreIntegers({.file = report.file, .values = report.values}, layout, [&](const ReadableFile& raw) {
+    return WhyNoMeans(ReadMeans(raw, layout), layout, report.classes);
+  });
+}
+
+UpdateLayout Intake::ModelLayout() const {
+  return LayoutOfModel(SafetensorsReader::Open(files_, store_.PathOf(ledger_.state().model())));
+}
+
+std::optional<std::string> Intake::StoreIntegers(
+    const SentIntegers& sent, const UpdateLayout& layout,
+    const std::function<std::optional<std::string>(const ReadableFile&)>& why_not) {
   const Path raw = scratch_ / "update.raw";
   std::optional<std::string> broken;
   try {
-    const auto in = uploads_.OpenForRead(report.file);
+    const auto in = uploads_.OpenForRead(sent.file);
     const auto out = files_.Create(raw);
-    const DecodedUpdate decoded = DecodeUpdate(*in, layout, *out, {.encoding = state.plan().aggregation.encoding});
+    const DecodedUpdate decoded = DecodeUpdate(*in, layout, *out, {.encoding = sent.encoding});
     out->Sync();
     out->Close();
-    broken = decoded.values != report.values ? "the update's integers do not have the digest that the site signed"
-                                             : WhyNotTaken(state, report, *files_.OpenForRead(raw), layout);
+    broken = decoded.values != sent.values ? "its integers do not have the digest that the site signed"
+                                           : why_not(*files_.OpenForRead(raw));
   } catch (const Error& error) {
     files_.Remove(raw);
     if (error.code() != ErrorCode::kInvalidInput) throw;
-    return "the update file cannot be read: " + std::string(error.what());
+    return "the file of integers cannot be read: " + std::string(error.what());
   }
   if (broken) {
     files_.Remove(raw);
     return broken;
   }
-  store_.AdoptFile(raw, report.values);
+  store_.AdoptFile(raw, sent.values);
   return std::nullopt;
 }
 

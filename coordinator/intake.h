@@ -17,6 +17,7 @@
 #include <string>
 
 #include "codec/exchange.h"
+#include "codec/update.h"
 #include "coordinator/ledger.h"
 #include "protocol/objects/object_store.h"
 #include "protocol/wire/messages.h"
@@ -46,6 +47,21 @@ class Intake {
   [[nodiscard]] std::optional<std::string> StoreUpdate(const UpdateReport& report);
   // The same for the counts of an evaluation's score histograms.
   [[nodiscard]] std::optional<std::string> StoreScores(const StatementEntry& entry);
+  // Likewise Fisher information and class means, which travel in the form of updates.
+  [[nodiscard]] std::optional<std::string> StoreFisher(const FisherReport& report);
+  [[nodiscard]] std::optional<std::string> StoreMeans(const MeansReport& report);
+  // What an update file is said to hold.
+  struct SentIntegers {
+    Digest file;
+    Digest values;
+    UpdateEncoding encoding = UpdateEncoding::kInt32;
+  };
+  // Decodes and stores integers of which `why_not` finds nothing wrong.
+  [[nodiscard]] std::optional<std::string> StoreIntegers(
+      const SentIntegers& sent, const UpdateLayout& layout,
+      const std::function<std::optional<std::string>(const ReadableFile&)>& why_not);
+  // Of the current model's updates.
+  [[nodiscard]] UpdateLayout ModelLayout() const;
   // Stores feature sums in canonical form.
   [[nodiscard]] std::optional<std::string> StoreSums(const SumsReport& report);
   [[nodiscard]] wire::Receipt ReceiptFor(std::uint64_t index) const;

@@ -8,6 +8,7 @@
 #include "codec/exchange.h"
 #include "codec/feature_sums.h"
 #include "codec/merge.h"
+#include "codec/slow_model.h"
 #include "codec/update.h"
 
 namespace hemafed::coordinator {
@@ -19,16 +20,6 @@ std::string NamesOf(const Plan& plan, const ClassSet& classes) {
   std::string names;
   for (const std::uint32_t label : classes) names += (names.empty() ? "" : ", ") + plan.classes[label];
   return names;
-}
-
-std::string_view NameOf(StrategyKind strategy) {
-  switch (strategy) {
-    case StrategyKind::kFinetuning: return "finetuning";
-    case StrategyKind::kUacl: return "uacl";
-    case StrategyKind::kReplay: return "replay";
-    case StrategyKind::kAnalytic: return "analytic";
-  }
-  return "unknown";
 }
 
 void DescribeSums(const Plan& plan, std::ostream& out) {
@@ -65,9 +56,34 @@ void DescribeExchange(std::ostream& out, const Plan& plan) {
   out << "\n";
 }
 
+// What a strategy has sites send, and the coordinator compute, beside updates.
+void DescribeStrategy(std::ostream& out, const Plan& plan) {
+  if (plan.CollectsMeans()) {
+    out << "after each task every hospital that holds exemplars sends their class means; the model that is scored, and "
+           "kept, answers by the nearest of them\n";
+  }
+  if (plan.strategy.kind == StrategyKind::kEwc) {
+    out << "after each task but the last its hospital sends the Fisher information of at most "
+        << plan.strategy.fisher_pictures
+        << " pictures, as large as an update; later tasks fetch all of it, and the "
+           "models it belongs to\n";
+  }
+  if (plan.strategy.kind == StrategyKind::kDerpp) {
+    out << "who rehearses fetches the models that its own tasks ended with: they say what its exemplars were "
+           "answered\n";
+  }
+  if (plan.strategy.kind == StrategyKind::kWa) {
+    out << "after a task that brings classes to a known head, its new rows get the old ones' mean length\n";
+  }
+  if (plan.KeepsSlowModel()) {
+    out << "a slow model follows by " << static_cast<double>(plan.strategy.slow_rate) / kSlowRateOne
+        << " of the way in each round; it travels beside the model, is scored, and is what sites keep\n";
+  }
+}
+
 // Strategies that train.
 void DescribeTraining(const Plan& plan, std::ostream& out) {
-  out << "strategy " << NameOf(plan.strategy.kind);
+  out << "strategy " << StrategyName(plan.strategy.kind);
   if (plan.strategy.gamma > 0) out << " with gamma " << plan.strategy.gamma;
   out << "; updates as " << UpdateEncodingName(plan.aggregation.encoding) << ", merged by "
       << AggregationRuleName(plan.aggregation.rule);
@@ -90,7 +106,13 @@ void DescribeTraining(const Plan& plan, std::ostream& out) {
     if (plan.KeepsExemplars()) out << "; then " << plan.ExemplarsPerList(t + 1) << " exemplars of each class are kept";
     out << "\n";
   }
+  DescribeStrategy(out, plan);
   DescribeExchange(out, plan);
+  if (plan.aggregation.max_rise_millionths > 0) {
+    out << "a rehearsing site whose own distillation loss has risen by more than "
+        << static_cast<double>(plan.aggregation.max_rise_millionths) / 1e6
+        << " since the task's first round is refused until it falls\n";
+  }
   if (plan.retention.pictures > 0) {
     out << "gate: after each round of a later task the earlier hospitals judge the merged model on "
         << plan.retention.pictures << " pictures each; a drop of agreement by more than "
@@ -107,7 +129,8 @@ void DescribeTraining(const Plan& plan, std::ostream& out) {
     out << "tasks close without the scores of sites that do not answer in " << plan.absence.after_s << " s\n";
   }
   out << "in all " << trainings << " local trainings with " << steps << " steps\n"
-      << "each local training moves one model to the site and one update back";
+      << "each local training moves " << (plan.KeepsSlowModel() ? "two models" : "one model")
+      << " to the site and one update back";
 }
 
 }  // namespace

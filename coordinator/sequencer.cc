@@ -7,6 +7,7 @@
 #include "codec/head_growth.h"
 #include "codec/update.h"
 #include "common/safetensors.h"
+#include "protocol/federation/derived_model.h"
 #include "protocol/federation/round_merge.h"
 
 namespace hemafed::coordinator {
@@ -51,10 +52,15 @@ bool Sequencer::Step() {
       }
       return true;
     case Phase::kSolving: return SolveTheHead();
+    case Phase::kSummarising:
+      if (!state.Awaited().empty()) return false;
+      Derive();
+      return true;
+    case Phase::kDeriving: Derive(); return true;
     case Phase::kEvaluating:
       if (!state.Awaited().empty()) return false;
-      ledger_.Append(
-          TaskClosedEntry{.task = state.task(), .model = state.model(), .accuracy_millionths = state.ExpectedRow()});
+      ledger_.Append(TaskClosedEntry{
+          .task = state.task(), .model = state.scored_model(), .accuracy_millionths = state.ExpectedRow()});
       return true;
     case Phase::kSumming:
       if (!state.Awaited().empty() || state.paused()) return false;
@@ -98,13 +104,29 @@ void Sequencer::OpenTask() {
   TaskOpenedEntry entry{.task = state.task(), .base = state.NextBase(), .teacher = {}, .participants = {}};
   entry.participants = state.plan().Participants(state.task());
   if (state.task() > 0) entry.teacher = state.model();
-  if (state.HeadGrows()) {
-    const Path grown = scratch_ / "base.safetensors";
-    entry.base = GrowHead(files_, store_.PathOf(state.model()), grown, state.plan().seed, state.task(),
-                          state.plan().KnownClasses(state.task()));
-    store_.AdoptFile(grown, entry.base);
+  if (state.HeadGrows()) entry.base = Grown(state.model());
+  if (state.plan().KeepsSlowModel()) {
+    entry.slow = !state.slow() ? entry.base : state.HeadGrows() ? Grown(*state.slow()) : *state.slow();
   }
   ledger_.Append(std::move(entry));
+}
+
+Digest Sequencer::Grown(const Digest& model) {
+  const FederationState& state = ledger_.state();
+  const Path grown = scratch_ / "base.safetensors";
+  const Digest digest = GrowHead(files_, store_.PathOf(model), grown, state.plan().seed, state.task(),
+                                 state.plan().KnownClasses(state.task()));
+  store_.AdoptFile(grown, digest);
+  return digest;
+}
+
+void Sequencer::Derive() {
+  const FederationState& state = ledger_.state();
+  const Path out = scratch_ / "derived.safetensors";
+  const Digest derived = DeriveModel(
+      files_, state, [&](const Digest& object) { return store_.PathOf(object); }, store_.PathOf(state.model()), out);
+  store_.AdoptFile(out, derived);
+  ledger_.Append(ModelDerivedEntry{.task = state.task(), .model = derived});
 }
 
 AggregateResult Sequencer::MergeRound(std::uint32_t halvings) {
@@ -145,6 +167,11 @@ void Sequencer::CloseRound() {
     const AggregateResult merged = MergeRound(0);
     entry.step = merged.step;
     entry.model = merged.model;
+  }
+  if (state.slow()) {
+    const Path out = scratch_ / "slow.safetensors";
+    entry.slow = SlowModelAfter(files_, state, store_.PathOf(*state.slow()), store_.PathOf(entry.model), out);
+    store_.AdoptFile(out, *entry.slow);
   }
   ledger_.Append(std::move(entry));
 }

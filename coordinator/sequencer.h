@@ -16,6 +16,8 @@
 //   summing         the active site's sums were refused            paused
 //   judging         every judge has spoken                         round_closed, or candidate with the step halved
 //   solving         the sums are there, and solved (head_solver.h)      head_solved
+//   summarising     every holder of exemplars sent class means     model_derived
+//   deriving        always                                         model_derived
 //   evaluating      exemplars are chosen and their bundles sent,   task_closed
 //                   every site has scored
 //
@@ -46,6 +48,9 @@ class Sequencer {
 
  private:
   void OpenTask();
+  // A stored model as it is at the start of the next task: its head grown from the plan's seed.
+  [[nodiscard]] Digest Grown(const Digest& model);
+  void Derive();
   // Merges the round's updates into a model in the store; returns step and model.
   [[nodiscard]] AggregateResult MergeRound(std::uint32_t halvings);
   void OfferCandidate(std::uint32_t halvings);

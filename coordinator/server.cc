@@ -79,12 +79,13 @@ std::string StatusText(const Service& service, const wire::ServerEndpoint& work,
     status["tasks"] = state.plan().tasks.size();
     status["round"] = state.round();
     status["rounds"] = state.task() < state.plan().tasks.size() ? state.plan().tasks[state.task()].rounds : 0;
-    status["model"] = state.model().Hex();
+    status["model"] = state.scored_model().Hex();
     status["participants"] = state.participants();
     status["awaited"] = state.Awaited();
     const auto stuck = service.Stuck();
     status["needs_a_person"] = stuck ? json(*stuck) : json(nullptr);
     status["missing_agreements"] = state.MissingAgreements();
+    status["missing_removals"] = state.MissingRemovals();
   }
   return status.dump(1) + "\n";
 }

@@ -198,6 +198,7 @@ void Service::Advance(std::vector<wire::Outgoing>& out) {
   }
   if (state().has_plan()) {
     TellOfAgreements();
+    TellOfRemovals();
     const std::optional<std::string> stuck = Stuck();
     if (stuck && stuck != told_stuck_) Tell("NEEDS A PERSON: " + *stuck);
     told_stuck_ = stuck;
@@ -214,6 +215,15 @@ void Service::TellOfAgreements() {
   Tell(missing.empty() ? "every lab agreed that pictures may travel"
                        : "pictures would travel: waiting for the agreement of " + missing);
   told_missing_agreements_ = missing;
+}
+
+void Service::TellOfRemovals() {
+  std::string missing;
+  for (const std::string& site : state().MissingRemovals()) missing += (missing.empty() ? "" : ", ") + site;
+  if (missing == told_missing_removals_) return;
+  Tell(missing.empty() ? "every lab that held withdrawn pictures says that it removed them"
+                       : "pictures were withdrawn: not yet removed by " + missing);
+  told_missing_removals_ = missing;
 }
 
 void Service::PushAssignments(std::vector<wire::Outgoing>& out) {
@@ -234,28 +244,23 @@ wire::Welcome Service::WelcomeFor(const std::string& site) const {
   return welcome;
 }
 
-bool Service::IsBundleFor(const std::string& site, const Digest& digest) const {
-  const SentBundle* due = state().BundleToReceive();
-  return due != nullptr && due->report.recipient == site && due->report.file == digest;
-}
-
 std::optional<wire::Refusal> Service::Authorise(const wire::TransferRequest& request) {
   const auto refuse = [&](std::string why) {
     return wire::Refusal{wire::RefusalCode::kNotAuthorised, std::move(why), request.digest};
   };
   if (!state().roster().contains(request.user) || !state().has_plan()) return refuse("there is no plan for this site");
   if (request.kind == wire::TransferRequest::Kind::kGet) {
-    const bool current = request.digest == state().plan_digest() || request.digest == state().model() ||
-                         request.digest == state().teacher() || request.digest == state().Trunk() ||
-                         (state().candidate() && request.digest == state().candidate()->model) ||
-                         IsBundleFor(request.user, request.digest);
+    // What its assignment needs; and, while one follows another, what most of them need.
+    const std::vector<Digest> needed = AssignmentFor(state(), request.user).Objects();
+    const bool current = request.digest == state().model() || request.digest == state().teacher() ||
+                         std::find(needed.begin(), needed.end(), request.digest) != needed.end();
     if (current) return std::nullopt;
-    return refuse("only the plan, the current model, its teacher and a bundle that is due can be fetched now");
+    return refuse("only what the site's assignment needs, the current model and its teacher can be fetched now");
   }
   const auto due = EnclosureDue(state(), request.user);
   if (!due) return refuse("no file of this site is due");
-  UpdateLayout layout;  // Only updates have one; what an analytic plan scores is a head, not a model file.
-  if (*due == StatementKind::kUpdate) {
+  UpdateLayout layout;  // What an analytic plan scores is a head, not a model file.
+  if (NeedsLayout(*due)) {
     layout = LayoutOfModel(SafetensorsReader::Open(files_, store_.PathOf(state().model())));
   }
   if (request.size > MaxEnclosureBytes(*due, state().plan(), layout)) {

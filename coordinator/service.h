@@ -75,8 +75,8 @@ class Service {
   void Advance(std::vector<wire::Outgoing>& out);
   void PushAssignments(std::vector<wire::Outgoing>& out);
   [[nodiscard]] wire::Welcome WelcomeFor(const std::string& site) const;
-  [[nodiscard]] bool IsBundleFor(const std::string& site, const Digest& digest) const;
   void TellOfAgreements();
+  void TellOfRemovals();
   [[nodiscard]] std::optional<wire::Refusal> Authorise(const wire::TransferRequest& request);
   void Tell(std::string line) { news_.push_back(std::move(line)); }
 
@@ -95,6 +95,7 @@ class Service {
   std::map<std::string, Digest> putting_;  // The one file each site may be putting.
   std::optional<std::string> told_stuck_;
   std::string told_missing_agreements_;
+  std::string told_missing_removals_;
   using WaitingFor = std::tuple<std::uint32_t, std::uint32_t, Phase, Digest>;  // Task, round, phase, candidate.
   std::optional<WaitingFor> waiting_for_;
   std::int64_t waiting_since_ms_ = 0;

@@ -2,7 +2,6 @@
 #include "learning/continual/local_training.h"
 
 #include <ATen/ATen.h>
-#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <cmath>
@@ -13,7 +12,6 @@
 #include "common/random.h"
 #include "learning/continual/prefetch_batches.h"
 #include "learning/continual/training_step.h"
-#include "learning/continual/uacl_loss.h"
 #include "learning/models/dropout.h"
 #include "learning/models/torch_setup.h"
 
@@ -31,7 +29,6 @@ void CheckSettings(const TrainingSettings& settings, const TrainingPlace& place)
   Require(settings.rounds >= 1 && settings.rounds <= kMaxRounds, "rounds must be 1 to 10000");
   Require(place.round < settings.rounds, "round " + std::to_string(place.round) + " is beyond the task's rounds");
   Require(settings.learning_rate > 0.0 && std::isfinite(settings.learning_rate), "learning_rate must be above 0");
-  Require(settings.gamma >= 0.0 && std::isfinite(settings.gamma), "gamma must not be negative");
   Require(settings.loaders <= kMaxLoaderThreads, "loaders must be at most 64");
   RequireDropoutProbability(settings.dropout);
 }
@@ -47,12 +44,6 @@ std::vector<std::int64_t> LabelsOf(const BatchSource& source, std::int64_t class
     }
   }
   return labels;
-}
-
-std::optional<at::Tensor> TeacherLogits(const Classifier* teacher, const at::Tensor& pictures) {
-  if (teacher == nullptr) return std::nullopt;
-  const at::NoGradGuard no_gradients;
-  return teacher->Forward(pictures);
 }
 
 // The batches of one round in order; `draws` is borrowed.
@@ -75,14 +66,11 @@ double LearningRateAt(LearningRateSchedule schedule, double rate, std::uint64_t 
   return rate * (1.0 - static_cast<double>(global_step) / static_cast<double>(task_steps));
 }
 
-TrainingReport TrainLocally(Classifier& model, const Classifier* teacher, BatchSource& source,
+TrainingReport TrainLocally(Classifier& model, const LocalLoss& loss, BatchSource& source,
                             const TrainingSettings& settings, const TrainingPlace& place,
                             const std::function<void(const TrainingProgress&)>& on_step) {
   CheckSettings(settings, place);
-  if (teacher != nullptr) {
-    Require(teacher->classes() >= 1 && teacher->classes() <= model.classes(),
-            "the teacher must know at least one class and none that the model does not know");
-  }
+  loss.Check(model, source);
   const std::vector<std::int64_t> labels = LabelsOf(source, model.classes());
   ConfigureTorch(settings.threads);
 
@@ -90,6 +78,7 @@ TrainingReport TrainLocally(Classifier& model, const Classifier* teacher, BatchS
   const std::uint64_t dropout_seed = DeriveSeed(place.plan_seed, purpose + "dropout");
   const std::uint64_t augmentation_seed = DeriveSeed(place.plan_seed, purpose + "augmentation");
   BatchDraws draws(DeriveSeed(place.plan_seed, purpose + "batches"), settings.sampling, labels);
+  BatchDraws taken = draws;  // The same ones again, on this thread.
   const std::uint64_t first_step = std::uint64_t{place.round} * settings.steps;
   const std::uint64_t task_steps = std::uint64_t{settings.rounds} * settings.steps;
   Require(task_steps <= UINT32_MAX, "a task of more than 4294967295 steps");
@@ -106,15 +95,15 @@ TrainingReport TrainLocally(Classifier& model, const Classifier* teacher, BatchS
     const std::optional<Batch> next = ahead.Next();
     if (!next) throw Error(ErrorCode::kInternal, "batches ended before the round did");
     const Batch batch{next->images.to(DeviceOf(model)), next->labels.to(DeviceOf(model))};
+    const std::vector<std::uint32_t> positions = taken.Indices(global_step, settings.batch);
 
     const double rate = LearningRateAt(settings.schedule, settings.learning_rate, global_step, task_steps);
     const StepReport done = TakeStep(
         sgd, rate, 1,
         [&](std::uint32_t) {
-          const std::optional<at::Tensor> teacher_logits = TeacherLogits(teacher, batch.images);
-          const at::Tensor logits = LogitsWithDropout(model, batch.images, settings.dropout, dropout_seed, global_step);
-          const UaclLoss loss = ComputeUaclLoss(logits, batch.labels, teacher_logits, settings.gamma);
-          return LossTerms{loss.total, loss.cross_entropy, loss.distillation};
+          return loss.Of({.model = model, .batch = batch, .positions = positions, .forward = [&] {
+                            return LogitsWithDropout(model, batch.images, settings.dropout, dropout_seed, global_step);
+                          }});
         },
         "step " + std::to_string(step) + " of round " + std::to_string(place.round) + ", task " +
             std::to_string(place.task) + ", site " + place.site);
@@ -125,7 +114,7 @@ TrainingReport TrainLocally(Classifier& model, const Classifier* teacher, BatchS
     }
     report.pictures += static_cast<std::uint64_t>(next->labels.size(0));
     report.mean_loss += done.loss / settings.steps;
-    report.mean_distillation += done.extra / settings.steps;
+    report.mean_extra += done.extra / settings.steps;
     if (step == 0) report.first_loss = done.loss;
     report.last_loss = done.loss;
     report.steps = step + 1;

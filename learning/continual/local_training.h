@@ -1,12 +1,12 @@
 // learning/continual/local_training.h
 // SPDX-License-Identifier: Apache-2.0
 //
-// One site's share of one federated round: S steps of SGD with batches of B pictures on UACL's loss, from the round's
-// base model, with fresh optimizer state (design 11.1). The active site trains on its task's pictures, an earlier site
-// on its own exemplars, both with the same base, teacher and settings.
+// One site's share of one federated round: S steps of SGD with batches of B pictures, from the round's base model, with
+// fresh optimizer state (design 11.1). The active site trains on its task's pictures, an earlier site on its own
+// exemplars, both with the same base, loss (local_loss.h) and settings.
 //
-// The teacher is the model from before the task, frozen; it sees the very tensor the student sees, augmentation
-// included, without dropout. Normalisation never depends on the batch, so teacher and student differ by weights only.
+// A teacher or slow model in the loss is frozen; it sees the very tensor the student sees, augmentation included,
+// without dropout. Normalisation never depends on the batch, so it and the student differ by weights only.
 //
 // Everything random is a pure function of the plan's seed, the task, the site and the global step g = round * S + step
 // (batch_draws.h, dropout.h, AugmentationKey): a round can be repeated bit for bit on the same machine class, and a
@@ -14,9 +14,10 @@
 //
 // With loaders, the source is read from their threads until TrainLocally returns; `on_step` leaves it alone.
 //
-// Errors: Error(kInvalidInput) for settings out of range, labels without a head row, an empty source, and a loss or
-// gradient that is not finite (the message names the step; the model is then undefined). Those of the source pass
-// through. Thread-safety: one thread; sets LibTorch's threads for the whole process.
+// Errors: Error(kInvalidInput) for settings out of range, a loss for another model or source, labels without a head
+// row, an empty source, and a loss or gradient that is not finite (the message names the step; the model is then
+// undefined). Those of the source pass through. Thread-safety: one thread; sets LibTorch's threads for the whole
+// process.
 #pragma once
 
 #include <cstdint>
@@ -27,6 +28,7 @@
 #include "codec/plan.h"
 #include "learning/continual/batch_draws.h"
 #include "learning/continual/batch_source.h"
+#include "learning/continual/local_loss.h"
 #include "learning/continual/sgd.h"
 #include "learning/models/classifier.h"
 
@@ -47,7 +49,6 @@ struct TrainingSettings {
   double learning_rate;
   LearningRateSchedule schedule;
   SgdSettings sgd;
-  double gamma;    // weight of distillation; without a teacher it has no effect
   double dropout;  // probability
   bool freeze_affine;
   bool augment;
@@ -74,7 +75,7 @@ struct TrainingProgress {
   std::uint64_t pictures_done;
   double learning_rate;
   double cross_entropy;
-  double distillation;
+  double extra;          // the loss's second term before its weight (training_step.h)
   double gradient_norm;  // before clipping
 };
 
@@ -82,15 +83,14 @@ struct TrainingReport {
   std::uint32_t steps = 0;
   std::uint64_t pictures = 0;                     // drawn, with repetitions
   std::vector<std::uint64_t> pictures_per_class;  // drawn, [C]
-  double mean_loss = 0.0;                         // CE + gamma L_dist, over the steps
-  double mean_distillation = 0.0;
-  double first_loss = 0.0;  // total, of the first and the last step
+  double mean_loss = 0.0;                         // over the steps
+  double mean_extra = 0.0;                        // likewise, of the second term
+  double first_loss = 0.0;                        // of the first and the last step
   double last_loss = 0.0;
 };
 
-// Trains `model` in place. `teacher` is null in the first task and for fine-tuning; it has at most as many classes as
-// the model. `on_step` may be empty; an exception from it stops the training and passes through.
-TrainingReport TrainLocally(Classifier& model, const Classifier* teacher, BatchSource& source,
+// Trains `model` in place. `on_step` may be empty; an exception from it stops the training and passes through.
+TrainingReport TrainLocally(Classifier& model, const LocalLoss& loss, BatchSource& source,
                             const TrainingSettings& settings, const TrainingPlace& place,
                             const std::function<void(const TrainingProgress&)>& on_step);
 

@@ -16,15 +16,10 @@
 
 namespace hemafed::learning {
 
-namespace {
-
-// A zero vector has no direction; it stays as it is.
 at::Tensor LengthOne(const at::Tensor& rows) {
   const at::Tensor length = rows.square().sum(-1, true).sqrt();
   return rows / at::where(length > 0, length, at::ones_like(length));
 }
-
-}  // namespace
 
 ExemplarMeans MeansOfExemplars(const Classifier& model, Memory& memory, bool by_domain, std::uint32_t batch) {
   if (memory.keys.empty()) {

@@ -21,6 +21,9 @@
 
 namespace hemafed::learning {
 
+// Rows [N, d] scaled to length 1. A zero vector has no direction; it stays as it is.
+[[nodiscard]] at::Tensor LengthOne(const at::Tensor& rows);
+
 struct ExemplarMeans {
   at::Tensor means;                // float64 [L, d], length 1
   std::vector<std::int64_t> rows;  // [L], head row of each

@@ -95,17 +95,6 @@ std::unique_ptr<Strategy> MakeStrategy(std::string_view name, const StrategySett
   throw Error(ErrorCode::kInvalidInput, "the strategy '" + std::string(name) + "' is not known; there are " + known);
 }
 
-std::optional<at::Tensor> FrozenLogits(const Classifier* model, const at::Tensor& images) {
-  if (model == nullptr) return std::nullopt;
-  const at::NoGradGuard no_gradients;
-  const at::Tensor logits = model->Forward(images);
-  return logits.scalar_type() == at::kDouble ? logits : logits.to(at::kFloat);
-}
-
-LossTerms Only(const at::Tensor& cross_entropy) {
-  return {cross_entropy, cross_entropy.detach(), at::zeros({}, cross_entropy.options())};
-}
-
 void PutModel(TensorMap& tensors, const std::string& prefix, const Classifier& model) {
   for (const NamedTensor& tensor : model.tensors()) tensors[prefix + tensor.name] = tensor.value.detach();
 }

@@ -135,10 +135,6 @@ class Strategy {
 
 // Pieces that several strategies use. ---------------------------------------------------------------------------------
 
-// Logits of a frozen model on the very tensor that the student sees; nothing without a model.
-[[nodiscard]] std::optional<at::Tensor> FrozenLogits(const Classifier* model, const at::Tensor& images);
-// Loss terms of a cross-entropy alone.
-[[nodiscard]] LossTerms Only(const at::Tensor& cross_entropy);
 // The named tensors of a model under a prefix, for a state, and back into a model of the same architecture with the
 // number of classes that the state has. Nothing if the state has none under the prefix.
 void PutModel(TensorMap& tensors, const std::string& prefix, const Classifier& model);

@@ -2,6 +2,7 @@
 #include "learning/continual/training_step.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <cmath>
 #include <numeric>
@@ -51,6 +52,17 @@ at::Tensor LogitsWithDropout(const Classifier& model, const at::Tensor& pictures
   }
   const at::Tensor logits = model.Head(model.TrunkAfter(activations));
   return logits.scalar_type() == at::kDouble ? logits : logits.to(at::kFloat);
+}
+
+std::optional<at::Tensor> FrozenLogits(const Classifier* model, const at::Tensor& images) {
+  if (model == nullptr) return std::nullopt;
+  const at::NoGradGuard no_gradients;
+  const at::Tensor logits = model->Forward(images);
+  return logits.scalar_type() == at::kDouble ? logits : logits.to(at::kFloat);
+}
+
+LossTerms Only(const at::Tensor& cross_entropy) {
+  return {cross_entropy, cross_entropy.detach(), at::zeros({}, cross_entropy.options())};
 }
 
 at::Device DeviceOf(const Classifier& model) { return model.tensors().front().value.device(); }

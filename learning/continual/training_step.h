@@ -18,6 +18,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -49,6 +50,11 @@ StepReport TakeStep(Optimiser& optimiser, double learning_rate, std::uint32_t pa
 // model).
 [[nodiscard]] at::Tensor LogitsWithDropout(const Classifier& model, const at::Tensor& pictures, double dropout,
                                            std::uint64_t seed, std::uint32_t step);
+
+// Logits of a frozen model on the very tensor that the student sees, without gradients; nothing without a model.
+[[nodiscard]] std::optional<at::Tensor> FrozenLogits(const Classifier* model, const at::Tensor& images);
+// Loss terms of a cross-entropy alone.
+[[nodiscard]] LossTerms Only(const at::Tensor& cross_entropy);
 
 // Where a model's tensors are; pictures are moved there before a forward pass.
 [[nodiscard]] at::Device DeviceOf(const Classifier& model);

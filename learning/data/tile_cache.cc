@@ -76,6 +76,22 @@ cv::Mat Decode(const PictureFolder& folder, const PictureEntry& entry) {
   return std::get<cv::Mat>(std::move(decoded));
 }
 
+// Whether `name` is a cache, or a part of one, of this domain that was made from another index than `digest`. Another
+// domain may begin with the same letters, so the shape of all that follows counts.
+bool IsOfOtherIndex(std::string_view name, const std::string& domain, const std::string& digest) {
+  if (!name.starts_with(domain + "-")) return false;
+  name.remove_prefix(domain.size() + 1);
+  const std::string_view index = name.substr(0, digest.size());
+  if (index.size() != digest.size() || index.find_first_not_of("0123456789abcdef") != std::string_view::npos) {
+    return false;
+  }
+  name.remove_prefix(digest.size());
+  const std::size_t sizes_end = name.find_first_not_of("-0123456789");
+  if (sizes_end == std::string_view::npos || std::count(name.begin(), name.begin() + sizes_end, '-') != 2) return false;
+  const std::string_view end = name.substr(sizes_end);
+  return index != digest && (end == ".tiles" || end == ".tiles.tmp");
+}
+
 void Build(FileSystem& files, const PictureFolder& folder, const DatasetIndex& index, const TileShape& shape,
            const Header& header, const Path& path, const ImportProgress& progress) {
   const Path temporary = path.string() + ".tmp";
@@ -132,8 +148,9 @@ TileCache TileCache::OpenOrBuild(FileSystem& files, const Path& pictures_folder,
   cache.count_ = static_cast<std::uint32_t>(index.pictures.size());
   const Digest digest = IndexDigest(index);
   // Sixteen hexadecimal characters tell indices apart; the header holds all of the digest.
-  cache.path_ = cache_folder / (index.domain + "-" + digest.Hex().substr(0, 16) + "-" + std::to_string(shape.side) +
-                                "-" + std::to_string(shape.crop) + ".tiles");
+  const std::string short_digest = digest.Hex().substr(0, 16);
+  cache.path_ = cache_folder / (index.domain + "-" + short_digest + "-" + std::to_string(shape.side) + "-" +
+                                std::to_string(shape.crop) + ".tiles");
   const Header header = MakeHeader(shape, cache.count_, digest);
   const std::uint64_t payload = std::uint64_t{cache.count_} * shape.Bytes();
   auto file = OpenIfIntact(files, cache.path_, header, payload);
@@ -141,7 +158,14 @@ TileCache TileCache::OpenOrBuild(FileSystem& files, const Path& pictures_folder,
   if (!cache.was_ready_) {
     files.CreateFolders(cache_folder);
     Build(files, PictureFolder(files, pictures_folder), index, shape, header, cache.path_, progress);
+    // They hold pictures that may be gone from the folder because somebody wanted them gone.
+    for (const std::string& name : files.List(cache_folder)) {
+      if (IsOfOtherIndex(name, index.domain, short_digest)) files.Remove(cache_folder / name);
+    }
     file = OpenIfIntact(files, cache.path_, header, payload);
+    if (!files.Exists(cache.path_)) {
+      throw Error(ErrorCode::kUnavailable, cache.path_.string() + " was removed while it was made; it is made again");
+    }
     if (file == nullptr) {
       throw Error(ErrorCode::kCorrupt,
                   cache.path_.string() + " was written and reads back differently; check that disk");

@@ -28,12 +28,34 @@ Job BaseJob(const FederationState& state, const std::string& site, JobKind kind)
   return job;
 }
 
+// Earlier tasks' models that the site's training is held to (ewc), or that answered its exemplars (derpp).
+std::vector<JobAnchor> AnchorsFor(const FederationState& state, const std::string& site) {
+  std::vector<JobAnchor> anchors;
+  const StrategyKind strategy = state.plan().strategy.kind;
+  if (strategy != StrategyKind::kEwc && strategy != StrategyKind::kDerpp) return anchors;
+  for (std::uint32_t task = 0; task < state.task(); ++task) {
+    if (strategy == StrategyKind::kDerpp && state.plan().tasks[task].site != site) continue;
+    const TaskEnd& end = state.task_ends()[task];
+    anchors.push_back({.task = task, .model = end.model, .fisher = end.fisher});
+  }
+  return anchors;
+}
+
 std::optional<Job> JobFor(const FederationState& state, const std::string& site) {
   const auto& participants = state.participants();
   const bool takes_part = std::find(participants.begin(), participants.end(), site) != participants.end();
   const std::vector<std::string> awaited = state.Awaited();
   const bool is_awaited = std::find(awaited.begin(), awaited.end(), site) != awaited.end();
   const bool rehearsing = takes_part && site != participants.front();
+  // Before anything else, so that nothing more is learned from withdrawn pictures.
+  if (const Withdrawal* withdrawal = state.WithdrawalToRemove(site)) {
+    Job job = BaseJob(state, site, JobKind::kRemove);
+    job.partner = PartnerOf(withdrawal->lab, withdrawal->entry);
+    // The same text however long it takes: of the task that the bundle is of, and about no model.
+    job.task = state.bundles()[withdrawal->bundle].entry.statement.task;
+    job.model = state.plan().model.weights;
+    return job;
+  }
   if (state.phase() == Phase::kBetweenTasks && state.task() == 0) {
     // Every lab concerned says whether pictures may travel before anything is trained.
     const bool agrees = !state.agreements().contains(site) && !ExchangePartners(state.plan(), site).empty();
@@ -57,6 +79,8 @@ std::optional<Job> JobFor(const FederationState& state, const std::string& site)
     job.rehearsing = rehearsing;
     job.teacher = state.TrainingTeacher();
     job.carry_residual = state.carries_residual(site);
+    job.anchors = AnchorsFor(state, site);
+    job.slow = state.slow();
     return job;
   }
   if (state.phase() == Phase::kJudging) {
@@ -68,9 +92,11 @@ std::optional<Job> JobFor(const FederationState& state, const std::string& site)
     return job;
   }
   if (state.phase() == Phase::kSumming && is_awaited) return BaseJob(state, site, JobKind::kSum);
-  if (state.phase() != Phase::kEvaluating) return std::nullopt;
   // Selecting comes before scoring, so that the slower step starts first.
   if (takes_part && !rehearsing && state.exemplars_pending()) return BaseJob(state, site, JobKind::kSelect);
+  if (state.phase() == Phase::kSummarising && is_awaited) return BaseJob(state, site, JobKind::kMeans);
+  if (state.phase() != Phase::kEvaluating) return std::nullopt;
+  if (takes_part && !rehearsing && state.fisher_pending()) return BaseJob(state, site, JobKind::kFisher);
   if (const auto due = state.BundlesToSend(); takes_part && !rehearsing && !due.empty()) {
     Job job = BaseJob(state, site, JobKind::kSeal);
     job.partner = PartnerOf(state.admission(due.front()), state.agreements().at(due.front()));
@@ -78,6 +104,7 @@ std::optional<Job> JobFor(const FederationState& state, const std::string& site)
   }
   if (!is_awaited || state.evaluations().contains(site)) return std::nullopt;
   Job job = BaseJob(state, site, JobKind::kEvaluate);
+  job.model = state.scored_model();
   job.trunk = state.Trunk();
   return job;
 }
@@ -119,9 +146,10 @@ Assignment AssignmentFor(const FederationState& state, const std::string& site) 
   if (state.agreements().contains(site)) {
     assignment.agreement = state.ended_agreement(site) ? AgreementState::kEnded : AgreementState::kGiven;
   }
-  if (state.phase() == Phase::kClosed) {
+  // Pictures can be withdrawn after the plan, too.
+  if (state.phase() == Phase::kClosed && state.WithdrawalToRemove(site) == nullptr) {
     assignment.action = Action::kFinished;
-    assignment.model = state.model();
+    assignment.model = state.scored_model();
     assignment.trunk = state.Trunk();
     return assignment;
   }
@@ -145,10 +173,16 @@ std::vector<Digest> Assignment::Objects() const {
   if (model) objects.push_back(*model);
   if (trunk) objects.push_back(*trunk);
   if (job) {
-    // An agreement is given before the initial weights need to be there.
-    if (job->kind != JobKind::kAgree) objects.push_back(job->model);
+    // An agreement is given before the initial weights need to be there, and a removal is about no model.
+    const bool needs_model = job->kind != JobKind::kAgree && job->kind != JobKind::kRemove;
+    if (needs_model) objects.push_back(job->model);
     if (job->teacher) objects.push_back(*job->teacher);
     if (job->trunk) objects.push_back(*job->trunk);
+    if (job->slow) objects.push_back(*job->slow);
+    for (const JobAnchor& anchor : job->anchors) {
+      objects.push_back(anchor.model);
+      if (anchor.fisher) objects.push_back(*anchor.fisher);
+    }
   }
   if (bundle) objects.push_back(*bundle);
   return objects;

@@ -40,7 +40,7 @@ struct Assignment {
   AgreementState agreement = AgreementState::kNone;
   std::string note;  // For people: what the consortium is doing.
 
-  // Objects that the site must hold for it: plan, model, teacher, trunk, bundle.
+  // Objects that the site must hold for it: plan, model, teacher, trunk, bundle, slow model, anchors.
   [[nodiscard]] std::vector<Digest> Objects() const;
   [[nodiscard]] std::string ToText() const;
   [[nodiscard]] static Assignment FromText(std::string_view text);

@@ -7,6 +7,7 @@
 #include "codec/exchange.h"
 #include "codec/feature_sums.h"
 #include "codec/job_folder.h"
+#include "codec/prototype_head.h"
 #include "codec/reports.h"
 #include "codec/score_histograms.h"
 #include "protocol/federation/federation_state.h"
@@ -30,6 +31,14 @@ std::optional<Enclosure> EnclosureOf(const SiteStatement& statement) {
       const auto report = SumsReport::FromJson(body);
       return Enclosure{.name = kSumsFileName, .file = report.file, .bytes = report.file_bytes};
     }
+    case StatementKind::kFisher: {
+      const auto report = FisherReport::FromJson(body);
+      return Enclosure{.name = kFisherFileName, .file = report.file, .bytes = report.file_bytes};
+    }
+    case StatementKind::kMeans: {
+      const auto report = MeansReport::FromJson(body);
+      return Enclosure{.name = kMeansFileName, .file = report.file, .bytes = report.file_bytes};
+    }
     case StatementKind::kBundle: {
       const auto report = BundleReport::FromJson(body);
       return Enclosure{.name = kBundleFileName, .file = report.file, .bytes = report.file_bytes};
@@ -40,13 +49,25 @@ std::optional<Enclosure> EnclosureOf(const SiteStatement& statement) {
     case StatementKind::kJudgement:
     case StatementKind::kAgreement:
     case StatementKind::kAgreementEnd:
-    case StatementKind::kReceived: break;
+    case StatementKind::kReceived:
+    case StatementKind::kWithdrawal:
+    case StatementKind::kRemoved: break;
   }
   return std::nullopt;
 }
 
+bool NeedsLayout(StatementKind kind) noexcept {
+  return kind == StatementKind::kUpdate || kind == StatementKind::kFisher || kind == StatementKind::kMeans;
+}
+
 std::uint64_t MaxEnclosureBytes(StatementKind kind, const Plan& plan, const UpdateLayout& base) {
   if (kind == StatementKind::kUpdate) return MaxUpdateFileBytes(base, plan.aggregation.encoding);
+  if (kind == StatementKind::kFisher && plan.strategy.fisher_pictures > 0) {
+    return MaxUpdateFileBytes(base, UpdateEncoding::kInt32);
+  }
+  if (kind == StatementKind::kMeans && plan.CollectsMeans()) {
+    return MaxUpdateFileBytes(MeansLayout(base), UpdateEncoding::kInt32);
+  }
   if (kind == StatementKind::kEvaluation) return MaxScoreHistogramsFileBytes(plan.classes.size());
   if (kind == StatementKind::kSums && plan.SolvesHead()) {
     return MaxFeatureSumsFileBytes(plan.strategy.features, static_cast<std::uint32_t>(plan.classes.size()));
@@ -60,7 +81,10 @@ std::optional<StatementKind> EnclosureDue(const FederationState& state, const st
   const bool is_awaited = std::find(awaited.begin(), awaited.end(), site) != awaited.end();
   if (state.phase() == Phase::kRoundOpen && is_awaited) return StatementKind::kUpdate;
   const bool seals = !state.BundlesToSend().empty() && site == state.participants().front();
+  if (state.fisher_pending() && site == state.participants().front()) return StatementKind::kFisher;
   if (seals) return StatementKind::kBundle;
+  const bool chooses = state.exemplars_pending() && site == state.participants().front();
+  if (state.phase() == Phase::kSummarising && is_awaited && !chooses) return StatementKind::kMeans;
   if (state.phase() == Phase::kEvaluating && is_awaited && !state.evaluations().contains(site)) {
     return StatementKind::kEvaluation;
   }

@@ -6,6 +6,8 @@
 //
 //     update       update.hfu (codec/update.h), of the round's base model
 //     evaluation   scores.hfh (codec/score_histograms.h); none where no class has enough pictures
+//     fisher       fisher.hfu (codec/fisher.h), in the form of an update of the task's model
+//     means        means.hfu (codec/prototype_head.h), in the form of an update with one tensor
 //     sums         sums.hfs (codec/feature_sums.h), of the plan's shape
 //     bundle       bundle.hfx (codec/sealed_bundle.h), readable to its recipient's trainer alone
 //
@@ -34,8 +36,9 @@ struct Enclosure {
 // Nothing for most kinds of statements.
 [[nodiscard]] std::optional<Enclosure> EnclosureOf(const SiteStatement& statement);
 
-// Largest file that can go with a statement of this kind; `base` is the layout of the model it is about. 0 where none
-// goes with it.
+// Largest file that can go with a statement of this kind; `base` is the layout of the model it is about, needed where
+// NeedsLayout. 0 where none goes with it.
+[[nodiscard]] bool NeedsLayout(StatementKind kind) noexcept;
 [[nodiscard]] std::uint64_t MaxEnclosureBytes(StatementKind kind, const Plan& plan, const UpdateLayout& base);
 
 // The kind of statement that this site owes now and that a file goes with.

@@ -19,9 +19,9 @@ namespace {
 constexpr std::uint64_t kMillion = 1'000'000;
 constexpr std::size_t kKeyBytes = 32;
 constexpr std::size_t kMaxReasonBytes = 1000;  // A refusal is one or two sentences.
-constexpr std::array<std::string_view, 11> kStatementNames{
-    "commitment", "update",    "acknowledgement", "exemplars", "evaluation", "judgement",
-    "sums",       "agreement", "agreement_end",   "bundle",    "received"};
+constexpr std::array<std::string_view, 15> kStatementNames{
+    "commitment",    "update", "acknowledgement", "exemplars", "evaluation", "judgement",  "sums",   "agreement",
+    "agreement_end", "bundle", "received",        "fisher",    "means",      "withdrawal", "removed"};
 
 constexpr std::array<std::string_view, 2> kDecisionNames{"leave_out", "try_again"};
 
@@ -96,12 +96,14 @@ void Fill(json& out, const TaskOpenedEntry& entry) {
   out["base"] = entry.base.Hex();
   out["teacher"] = entry.teacher ? json(entry.teacher->Hex()) : json(nullptr);
   out["participants"] = entry.participants;
+  if (entry.slow) out["slow"] = entry.slow->Hex();
 }
 void Read(JsonFields& fields, TaskOpenedEntry& entry) {
   entry.task = TaskNumber(fields);
   entry.base = fields.Sha256Digest("base");
   entry.teacher = fields.OptionalDigest("teacher");
   entry.participants = fields.Texts("participants", kMaxSites, kMaxNameBytes);
+  if (fields.Has("slow")) entry.slow = fields.Sha256Digest("slow");
 }
 
 void Fill(json& out, const RoundOpenedEntry& entry) {
@@ -230,6 +232,7 @@ void Fill(json& out, const RoundClosedEntry& entry) {
   out["weights"] = std::move(weights);
   out["step"] = entry.step.Hex();
   out["model"] = entry.model.Hex();
+  if (entry.slow) out["slow"] = entry.slow->Hex();
 }
 void Read(JsonFields& fields, RoundClosedEntry& entry) {
   entry.task = TaskNumber(fields);
@@ -242,6 +245,16 @@ void Read(JsonFields& fields, RoundClosedEntry& entry) {
     item.RequireAllRead();
   }
   entry.step = fields.Sha256Digest("step");
+  entry.model = fields.Sha256Digest("model");
+  if (fields.Has("slow")) entry.slow = fields.Sha256Digest("slow");
+}
+
+void Fill(json& out, const ModelDerivedEntry& entry) {
+  out["task"] = entry.task;
+  out["model"] = entry.model.Hex();
+}
+void Read(JsonFields& fields, ModelDerivedEntry& entry) {
+  entry.task = TaskNumber(fields);
   entry.model = fields.Sha256Digest("model");
 }
 
@@ -291,8 +304,9 @@ void Read(JsonFields& fields, PlanClosedEntry& entry) {
 
 // In the order of EntryBody's alternatives.
 constexpr std::array<std::string_view, std::variant_size_v<EntryBody>> kTypeNames{
-    "consortium", "roster",   "plan",      "task_opened",  "round_opened", "statement",   "refused",    "absent",
-    "paused",     "decision", "candidate", "round_closed", "head_solved",  "task_closed", "plan_closed"};
+    "consortium",  "roster",        "plan",        "task_opened", "round_opened", "statement",
+    "refused",     "absent",        "paused",      "decision",    "candidate",    "round_closed",
+    "head_solved", "model_derived", "task_closed", "plan_closed"};
 
 template <std::size_t Index = 0>
 EntryBody ReadBody(std::size_t wanted, JsonFields& fields) {
@@ -330,6 +344,11 @@ std::string_view DecisionName(DecisionKind kind) noexcept { return kDecisionName
 
 std::string_view StatementKindName(StatementKind kind) noexcept {
   return kStatementNames[static_cast<std::size_t>(kind) - 1];
+}
+
+bool IsAboutPlan(StatementKind kind) noexcept {
+  return kind == StatementKind::kAgreement || kind == StatementKind::kAgreementEnd ||
+         kind == StatementKind::kWithdrawal || kind == StatementKind::kRemoved;
 }
 
 std::string SiteStatement::ToText() const { return CanonicalJson(StatementJson(*this)); }

@@ -60,6 +60,7 @@ struct TaskOpenedEntry {
   Digest base;                    // Current model with the head grown to this task's classes.
   std::optional<Digest> teacher;  // Model after the previous task.
   std::vector<std::string> participants;
+  std::optional<Digest> slow;  // Under strategy slow_fast: the slow model, its head grown likewise.
 };
 
 struct RoundOpenedEntry {
@@ -76,13 +77,19 @@ enum class StatementKind : std::uint16_t {
   kEvaluation = 5,
   kJudgement = 6,
   kSums = 7,
-  // Of exemplars that travel (codec/exchange.h). Agreements are about the plan: task and round 0, subject its digest.
+  // Of exemplars that travel (codec/exchange.h). All but bundle and received are about the plan (IsAboutPlan).
   kAgreement = 8,
   kAgreementEnd = 9,
   kBundle = 10,
   kReceived = 11,
+  kFisher = 12,
+  kMeans = 13,
+  kWithdrawal = 14,
+  kRemoved = 15,
 };
 [[nodiscard]] std::string_view StatementKindName(StatementKind kind) noexcept;
+// Whether it is about the plan as a whole: task and round 0, subject the plan's digest.
+[[nodiscard]] bool IsAboutPlan(StatementKind kind) noexcept;
 
 // A site's signed word about one step. `subject` is the model it is about: the base of a round, the model evaluated,
 // the candidate judged.
@@ -155,6 +162,13 @@ struct RoundClosedEntry {
   std::vector<std::pair<std::string, std::uint32_t>> weights;  // Site and integer weight; they sum to 2^15.
   Digest step;                                                 // Canonical digest of the merged integers.
   Digest model;                                                // Of the next round's base.
+  std::optional<Digest> slow;                                  // Under strategy slow_fast: after it followed.
+};
+
+// What the coordinator makes of a task's trained model by the plan's strategy (protocol/federation/derived_model.h).
+struct ModelDerivedEntry {
+  std::uint32_t task = 0;
+  Digest model;
 };
 
 // The analytic head after a task (codec/ridge_head.h). What could not be solved, or left a residual that rounding does
@@ -183,7 +197,7 @@ struct PlanClosedEntry {
 
 using EntryBody = std::variant<ConsortiumEntry, RosterEntry, PlanEntry, TaskOpenedEntry, RoundOpenedEntry,
                                StatementEntry, RefusedEntry, AbsentEntry, PausedEntry, DecisionEntry, CandidateEntry,
-                               RoundClosedEntry, HeadSolvedEntry, TaskClosedEntry, PlanClosedEntry>;
+                               RoundClosedEntry, HeadSolvedEntry, ModelDerivedEntry, TaskClosedEntry, PlanClosedEntry>;
 
 struct Entry {
   std::int64_t at_ms = 0;  // The coordinator's wall clock; nothing is decided by it.

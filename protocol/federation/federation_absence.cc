@@ -27,21 +27,28 @@ std::vector<std::string> FederationState::Awaited() const {
       case Phase::kJudging: return judgements_.contains(site);
       case Phase::kSumming: return refused_.contains(site);
       case Phase::kAcknowledging: return acknowledged_.contains(site);
+      case Phase::kSummarising:
+        if (site == participants_.front() && exemplars_pending()) return false;
+        return means_.contains(site) || !roster_.contains(site);
       case Phase::kEvaluating:
-        if (site == participants_.front() && (exemplars_pending() || !BundlesToSend().empty())) return false;
+        if (site == participants_.front() && (exemplars_pending() || fisher_pending() || !BundlesToSend().empty())) {
+          return false;
+        }
         return evaluations_.contains(site) || unscored_.contains(site) || !roster_.contains(site);
       case Phase::kNoPlan:
       case Phase::kBetweenTasks:
       case Phase::kBetweenRounds:
       case Phase::kSolving:
+      case Phase::kDeriving:
       case Phase::kClosed: break;
     }
     return true;
   };
   if (!plan_) return {};
-  std::vector<std::string> sites = phase_ == Phase::kJudging      ? plan().Judges(task_)
-                                   : phase_ == Phase::kEvaluating ? plan().Sites()
-                                                                  : participants_;
+  std::vector<std::string> sites = phase_ == Phase::kJudging       ? plan().Judges(task_)
+                                   : phase_ == Phase::kSummarising ? plan().Holders(task_)
+                                   : phase_ == Phase::kEvaluating  ? plan().Sites()
+                                                                   : participants_;
   // Who was absent from training may still score.
   std::erase_if(sites, [&](const std::string& site) {
     return answered(site) || (phase_ != Phase::kEvaluating && absent_.contains(site));
@@ -55,7 +62,7 @@ void FederationState::MoveOn() {
     phase_ = plan().SolvesHead() ? Phase::kSumming : Phase::kBetweenRounds;
   } else if (phase_ == Phase::kAcknowledging) {
     ++round_;
-    phase_ = round_ < task_plan().rounds ? Phase::kBetweenRounds : Phase::kEvaluating;
+    phase_ = round_ < task_plan().rounds ? Phase::kBetweenRounds : AfterLastRound();
   }
 }
 

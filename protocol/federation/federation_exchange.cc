@@ -64,8 +64,10 @@ void FederationState::CheckExchange(const StatementEntry& entry, const std::stri
   const std::string& site = entry.site;
   const SiteStatement& statement = entry.statement;
   JsonFields body(statement.body, what);
-  if (statement.kind == StatementKind::kAgreement || statement.kind == StatementKind::kAgreementEnd) {
-    if (phase_ == Phase::kClosed) OutOfPlace(what + ": the plan is finished");
+  if (IsAboutPlan(statement.kind)) {
+    // Pictures that travelled can be withdrawn after the plan, too.
+    const bool agrees = statement.kind == StatementKind::kAgreement || statement.kind == StatementKind::kAgreementEnd;
+    if (phase_ == Phase::kClosed && agrees) OutOfPlace(what + ": the plan is finished");
     if (statement.task != 0 || statement.round != 0 || statement.subject != plan_digest()) {
       Refuse(what + ": it is not about the plan");
     }
@@ -122,12 +124,16 @@ void FederationState::CheckExchange(const StatementEntry& entry, const std::stri
       }
       break;
     }
+    case StatementKind::kWithdrawal: CheckWithdrawal(site, WithdrawalReport::FromJson(body), what); break;
+    case StatementKind::kRemoved: CheckRemoved(site, RemovedReport::FromJson(body), what); break;
     case StatementKind::kCommitment:
     case StatementKind::kUpdate:
     case StatementKind::kAcknowledgement:
     case StatementKind::kExemplars:
     case StatementKind::kEvaluation:
     case StatementKind::kJudgement:
+    case StatementKind::kFisher:
+    case StatementKind::kMeans:
     case StatementKind::kSums: throw Error(ErrorCode::kInternal, what + ": no part of an exchange");
   }
 }
@@ -140,6 +146,8 @@ void FederationState::AdvanceExchange(const StatementEntry& entry) {
     ended_agreements_.insert(entry.site);
   } else if (entry.statement.kind == StatementKind::kBundle) {
     bundles_.push_back({.entry = entry, .report = BundleReport::FromJson(body), .received = {}});
+  } else if (entry.statement.kind == StatementKind::kWithdrawal || entry.statement.kind == StatementKind::kRemoved) {
+    AdvanceWithdrawal(entry);
   } else {
     const auto report = ReceivedReport::FromJson(body);
     for (SentBundle& bundle : bundles_) {

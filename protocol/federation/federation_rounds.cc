@@ -78,7 +78,7 @@ bool FederationState::CandidateAccepted() const {
     pictures += report.pictures;
     now += report.agrees;
     // The first round's base has the teacher's own rows, so it agrees on every picture.
-    before += base == retained_.end() ? report.pictures : base->second.agrees;
+    before += base == retained_.end() ? report.pictures : std::min(base->second.agrees, report.pictures);
   }
   return before <= now || (before - now) * 1'000'000 <= plan().retention.max_drop_millionths * pictures;
 }
@@ -88,6 +88,7 @@ void FederationState::Check(const RoundClosedEntry& entry) const {
   RequirePhase(gated ? Phase::kJudging : Phase::kRoundOpen, "a closed round");
   if (entry.task != task_ || entry.round != round_) OutOfPlace("the closed round is not the open one");
   if (entry.weights != RoundWeights()) Refuse("the weights are not those that plan and commitments give");
+  CheckSlow(entry.slow, "round " + std::to_string(round_));
   if (!gated) {
     RequireAllAnswered();
     if (entry.halvings != 0 || entry.rejected) Refuse("a step was halved or rejected without a gate");
@@ -126,6 +127,7 @@ void FederationState::Advance(const RoundClosedEntry& entry) {
   candidate_.reset();
   judgements_.clear();
   model_ = entry.model;
+  slow_ = entry.slow;
   phase_ = Phase::kAcknowledging;
 }
 

@@ -21,6 +21,8 @@ std::string_view PhaseName(Phase phase) noexcept {
     case Phase::kAcknowledging: return "distributing the model";
     case Phase::kSumming: return "summing features";
     case Phase::kSolving: return "solving the head";
+    case Phase::kSummarising: return "collecting class means";
+    case Phase::kDeriving: return "deriving the model";
     case Phase::kEvaluating: return "evaluating";
     case Phase::kClosed: return "finished";
   }
@@ -137,6 +139,7 @@ void FederationState::Advance(const PlanEntry& entry) {
   plan_signature_ = entry.operator_signature;
   model_ = plan_->model.weights;
   matrix_ = AccuracyMatrix();
+  task_ends_.clear();
   phase_ = Phase::kBetweenTasks;
 }
 
@@ -159,6 +162,12 @@ void FederationState::Check(const TaskOpenedEntry& entry) const {
     Refuse("the base" + InTask(task_) + " is not the " +
            (plan().SolvesHead() ? "plan's initial weights" : "model after the task before"));
   }
+  CheckSlow(entry.slow, "task " + std::to_string(task_ + 1));
+  // The slow model begins as the first base; replay sees to it that later heads of both grow alike.
+  const std::optional<Digest> slow = task_ == 0 ? std::optional(entry.base) : slow_;
+  if (entry.slow && (task_ == 0 || !HeadGrows()) && entry.slow != slow) {
+    Refuse("the slow model" + InTask(task_) + " is not the " + (task_ == 0 ? "first base" : "one before"));
+  }
 }
 
 bool FederationState::HeadGrows() const {
@@ -168,14 +177,17 @@ bool FederationState::HeadGrows() const {
 
 std::size_t FederationState::OldClasses() const { return task_ == 0 ? 0 : plan().KnownClasses(task_ - 1); }
 
-std::optional<Digest> FederationState::TrainingTeacher() const {
-  return task_plan().gamma > 0 ? teacher_ : std::nullopt;
-}
+std::optional<Digest> FederationState::TrainingTeacher() const { return plan().Distils() ? teacher_ : std::nullopt; }
 
 void FederationState::Advance(const TaskOpenedEntry& entry) {
   model_ = entry.base;
   teacher_ = entry.teacher;
   participants_ = entry.participants;
+  slow_ = entry.slow;
+  scored_.reset();
+  fisher_.reset();
+  means_.clear();
+  first_distillation_.clear();
   round_ = 0;
   commitments_.clear();
   evaluations_.clear();
@@ -222,19 +234,20 @@ void FederationState::Check(const TaskClosedEntry& entry) const {
   RequirePhase(Phase::kEvaluating, "a closed task");
   if (entry.task != task_) OutOfPlace("the closed task is not the open one");
   if (!Awaited().empty()) OutOfPlace("a task closes after its exemplars, their bundles and every site's evaluation");
-  if (entry.model != model_) Refuse("the closed task names another model than the current one");
+  if (entry.model != scored_model()) Refuse("the closed task names another model than the one that was scored");
   if (entry.accuracy_millionths != ExpectedRow()) Refuse("the accuracies are not those of the sites' evaluations");
 }
 
 void FederationState::Advance(const TaskClosedEntry& entry) {
   matrix_.AddRow(entry.accuracy_millionths);
+  task_ends_.push_back({.model = model_, .fisher = fisher_ ? std::optional(fisher_->values) : std::nullopt});
   ++task_;
   round_ = 0;
   phase_ = Phase::kBetweenTasks;
 }
 
 PlanClosedEntry FederationState::ExpectedPlanClosed() const {
-  return {.model = model_,
+  return {.model = scored_model(),
           .average_accuracy_millionths = matrix_.AverageAccuracyMillionths(),
           .de_lange_forgetting_millionths = matrix_.DeLangeForgettingMillionths(),
           .first_task_drop_millionths = matrix_.FirstTaskDropMillionths()};

@@ -11,13 +11,17 @@
 //     then for each round: round_opened, updates or refusals of all participants, round_closed, acknowledgements
 //     (with a retention gate: before round_closed, candidates, each with the judgements of all earlier hospitals),
 //     (where it stands still: paused, then the operator's decision)
-//     then exemplars of the active site (where exemplars are kept) and evaluations of all sites, task_closed.
+//     then exemplars of the active site (where exemplars are kept), its Fisher information (strategy ewc, unless the
+//     task is the last) and evaluations of all sites, task_closed.
+// Where the strategy derives a model from the trained one, before the evaluations: model_derived, under icarl after the
+// exemplars of the active site and the class means of all that hold exemplars (federation_derived.cc).
 // Where the head is solved instead of trained (strategy analytic), between commitments and evaluations:
 //     sums or a refusal of the active site, head_solved
 // Where exemplars travel (policy `sealed`): the first task opens after the agreements of all labs concerned; after a
 // task's exemplars comes a bundle for each recipient, and before the commitment of a task's active site what became of
 // the bundles addressed to it. Agreements are checked in federation_exchange.cc.
-// Roster changes and ends of agreements may stand anywhere. After the last task: plan_closed.
+// Roster changes and ends of agreements may stand anywhere; withdrawals of pictures that travelled, and their removals,
+// even after plan_closed, which follows the last task.
 //
 // Errors: Error(kInvalidInput): malformed or not signed by whom it says; Error(kConflict): not allowed in this state;
 // Error(kRefused): a rule was broken, the message names site and rule. Thread-safety: one thread.
@@ -50,6 +54,8 @@ enum class Phase : std::uint8_t {
   kAcknowledging,  // Participants confirm the merged model.
   kSumming,        // The active site sums its features (strategy analytic).
   kSolving,        // The head follows from the sums.
+  kSummarising,    // Exemplars are chosen, their holders send class means (strategy icarl).
+  kDeriving,       // The model to be scored follows from the trained one (strategies icarl and wa).
   kEvaluating,     // Exemplars are chosen, every site scores the model.
   kClosed,         // The plan is done.
 };
@@ -63,6 +69,22 @@ struct SentBundle {
   std::optional<ReceivedReport> received;
 
   [[nodiscard]] const std::string& sender() const { return entry.site; }
+};
+
+// What a task left behind for later ones.
+struct TaskEnd {
+  Digest model;
+  std::optional<Digest> fisher;  // Canonical digest.
+};
+
+// Pictures of a bundle that their giver took back.
+struct Withdrawal {
+  Digest id;        // SHA-256 of the statement's text.
+  RosterEntry lab;  // The giver, as the operator admitted it; it may have been revoked since.
+  StatementEntry entry;
+  WithdrawalReport report;
+  std::size_t bundle = 0;  // Place in FederationState::bundles().
+  bool removed = false;    // The recipient has said so.
 };
 
 class FederationState {
@@ -124,6 +146,8 @@ class FederationState {
   [[nodiscard]] const std::map<std::string, UpdateReport>& updates() const { return updates_; }
   // The update with these integers that was taken in this plan: "the update of first in round 2 of task 1".
   [[nodiscard]] std::optional<std::string> TakenBefore(const Digest& values) const;
+  // L_dist of the task's teacher that the site reported first in the open task, in millionths.
+  [[nodiscard]] std::optional<std::uint64_t> FirstDistillation(const std::string& site) const;
   // Sites whose update of the open round was refused.
   [[nodiscard]] const std::set<std::string>& refused() const { return refused_; }
   [[nodiscard]] const std::set<std::string>& acknowledged() const { return acknowledged_; }
@@ -154,6 +178,18 @@ class FederationState {
   [[nodiscard]] const std::optional<Digest>& totals() const { return totals_; }
   // The model file that stays as it is while heads are solved; nothing with other strategies.
   [[nodiscard]] std::optional<Digest> Trunk() const;
+  // What a task's evaluations are of, and what sites keep in the end: the current model, or what the strategy derives
+  // from it (the nearest-mean head of icarl, the slow model of slow_fast).
+  [[nodiscard]] const Digest& scored_model() const { return scored_ ? *scored_ : model_; }
+  // The slow model of the open round (strategy slow_fast).
+  [[nodiscard]] const std::optional<Digest>& slow() const { return slow_; }
+  // Models that earlier tasks ended with, as they were trained, and their Fisher information where it was measured.
+  [[nodiscard]] const std::vector<TaskEnd>& task_ends() const { return task_ends_; }
+  // What the open task's active site said of its Fisher information, and whether it still owes it.
+  [[nodiscard]] const std::optional<FisherReport>& fisher() const { return fisher_; }
+  [[nodiscard]] bool fisher_pending() const;
+  // Class means of the open task, by site.
+  [[nodiscard]] const std::map<std::string, MeansReport>& means() const { return means_; }
   // What the next task starts from if no head is grown for it.
   [[nodiscard]] const Digest& NextBase() const { return plan().SolvesHead() ? plan().model.weights : model_; }
 
@@ -171,6 +207,12 @@ class FederationState {
   [[nodiscard]] const SentBundle* BundleToReceive() const;
   // All of the plan, in the order of the log.
   [[nodiscard]] const std::vector<SentBundle>& bundles() const { return bundles_; }
+  // All of the plan, in the order of the log.
+  [[nodiscard]] const std::vector<Withdrawal>& withdrawals() const { return withdrawals_; }
+  // Sites that hold withdrawn pictures and have not stated their removal. Nothing waits for them.
+  [[nodiscard]] std::vector<std::string> MissingRemovals() const;
+  // The first one that a site has still to carry out: of a bundle whose pictures it holds.
+  [[nodiscard]] const Withdrawal* WithdrawalToRemove(const std::string& site) const;
   // The operator-signed roster entry of a lab in the roster.
   [[nodiscard]] const RosterEntry& admission(const std::string& site) const { return admissions_.at(site); }
 
@@ -197,6 +239,7 @@ class FederationState {
   void Check(const CandidateEntry& entry) const;
   void Check(const RoundClosedEntry& entry) const;
   void Check(const HeadSolvedEntry& entry) const;
+  void Check(const ModelDerivedEntry& entry) const;
   void Check(const TaskClosedEntry& entry) const;
   void Check(const PlanClosedEntry& entry) const;
 
@@ -213,6 +256,7 @@ class FederationState {
   void Advance(const CandidateEntry& entry);
   void Advance(const RoundClosedEntry& entry);
   void Advance(const HeadSolvedEntry& entry);
+  void Advance(const ModelDerivedEntry& entry);
   void Advance(const TaskClosedEntry& entry);
   void Advance(const PlanClosedEntry& entry);
 
@@ -221,6 +265,12 @@ class FederationState {
   [[nodiscard]] Step StepKey() const { return {task_, round_, phase_, candidate_ ? candidate_->model : Digest{}}; }
 
   [[nodiscard]] Plan LoadPlan(const Digest& digest) const;
+  // Whether the open task's rounds are over: statements then need no round.
+  [[nodiscard]] bool AfterRounds() const { return phase_ == Phase::kEvaluating || phase_ == Phase::kSummarising; }
+  // The phase that follows a task's last round; sets what it needs.
+  [[nodiscard]] Phase AfterLastRound();
+  // Why a rehearsing site has lost so much of what it knew that the plan takes no more updates of it in this task.
+  [[nodiscard]] std::optional<std::string> WhyRelapsed(const std::string& site, const UpdateReport& report) const;
   [[nodiscard]] EvaluationReport EvaluationOf(const StatementEntry& entry) const;
   // (hospital, class) lists that the site has chosen once the open task is done.
   [[nodiscard]] std::uint64_t ListsOf(const std::string& site) const;
@@ -229,9 +279,17 @@ class FederationState {
   void CheckUpdate(const std::string& site, const UpdateReport& report) const;
   void CheckJudgement(const std::string& site, const JudgementReport& report, const std::string& what) const;
   void CheckSums(const std::string& site, const SumsReport& report, const std::string& what) const;
-  // Kinds kAgreement to kReceived (federation_exchange.cc).
+  // federation_derived.cc
+  void CheckSlow(const std::optional<Digest>& slow, const std::string& what) const;
+  void CheckFisher(const std::string& site, const FisherReport& report, const std::string& what) const;
+  void CheckMeans(const std::string& site, const MeansReport& report, const std::string& what) const;
+  // Exemplars that travel (federation_exchange.cc) and their withdrawal (federation_withdrawals.cc).
   void CheckExchange(const StatementEntry& entry, const std::string& what) const;
   void AdvanceExchange(const StatementEntry& entry);
+  void CheckWithdrawal(const std::string& site, const WithdrawalReport& report, const std::string& what) const;
+  void CheckRemoved(const std::string& site, const RemovedReport& report, const std::string& what) const;
+  void AdvanceWithdrawal(const StatementEntry& entry);
+  [[nodiscard]] bool IsDue(const Withdrawal& withdrawal) const;
   void RequirePhase(Phase phase, std::string_view what) const;
   void RequireAllAnswered() const;
   // Goes on when nobody is waited for any more.
@@ -275,6 +333,12 @@ class FederationState {
   std::map<std::string, JudgementReport> retained_;  // What was said of the round's base; none in a task's first round.
   std::map<std::string, std::uint64_t> exemplars_;   // Kept in all, by site.
   std::optional<SumsReport> sums_;
+  std::optional<Digest> slow_, scored_;
+  std::optional<FisherReport> fisher_;
+  std::map<std::string, MeansReport> means_;
+  std::vector<TaskEnd> task_ends_;
+  // L_dist that a site measured at the base of the task's first round that it took part in, in millionths.
+  std::map<std::string, std::uint64_t> first_distillation_;
   std::map<std::string, EvaluationReport> evaluations_;
   AccuracyMatrix matrix_;
 
@@ -282,6 +346,7 @@ class FederationState {
   std::map<std::string, StatementEntry> agreements_;
   std::set<std::string> ended_agreements_;
   std::vector<SentBundle> bundles_;
+  std::vector<Withdrawal> withdrawals_;
 };
 
 }  // namespace hemafed

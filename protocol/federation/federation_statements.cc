@@ -26,15 +26,17 @@ void FederationState::Check(const StatementEntry& entry) const {
   if (!VerifySiteStatement(lab->second.statement_key, plan_digest(), statement, signature)) {
     throw Error(ErrorCode::kInvalidInput, what + ": not signed by the lab's statement key for this plan");
   }
-  if (statement.kind == StatementKind::kAgreement || statement.kind == StatementKind::kAgreementEnd) {
-    CheckExchange(entry, what);  // About the plan, not about a task.
+  if (IsAboutPlan(statement.kind)) {
+    CheckExchange(entry, what);
     return;
   }
-  if (statement.task != task_ ||
-      (phase_ != Phase::kCommitting && phase_ != Phase::kEvaluating && statement.round != round_)) {
+  if (statement.task != task_ || (phase_ != Phase::kCommitting && !AfterRounds() && statement.round != round_)) {
     OutOfPlace(what + ": it is about another task or round than the open one");
   }
-  const Digest& subject = statement.kind == StatementKind::kJudgement && candidate_ ? candidate_->model : model_;
+  const bool of_candidate = statement.kind == StatementKind::kJudgement && candidate_;
+  const Digest& subject = of_candidate                                   ? candidate_->model
+                          : statement.kind == StatementKind::kEvaluation ? scored_model()
+                                                                         : model_;
   if (statement.subject != subject) Refuse(what + ": it is about another model than the current one");
   const bool takes_part = std::find(participants_.begin(), participants_.end(), site) != participants_.end();
   const auto require_participant = [&] {
@@ -53,7 +55,9 @@ void FederationState::Check(const StatementEntry& entry) const {
     case StatementKind::kAgreement:
     case StatementKind::kAgreementEnd:
     case StatementKind::kBundle:
-    case StatementKind::kReceived: CheckExchange(entry, what); break;
+    case StatementKind::kReceived:
+    case StatementKind::kWithdrawal:
+    case StatementKind::kRemoved: CheckExchange(entry, what); break;
     case StatementKind::kUpdate:
       RequirePhase(Phase::kRoundOpen, "an update");
       require_participant();
@@ -76,7 +80,7 @@ void FederationState::Check(const StatementEntry& entry) const {
       body.RequireAllRead();
       break;
     case StatementKind::kExemplars: {
-      RequirePhase(Phase::kEvaluating, "an exemplar report");
+      if (phase_ != Phase::kSummarising) RequirePhase(Phase::kEvaluating, "an exemplar report");
       if (site != participants_.front() || !exemplars_pending())
         OutOfPlace(what + ": no exemplars are due from this site");
       const auto report = ExemplarReport::FromJson(body);
@@ -84,6 +88,14 @@ void FederationState::Check(const StatementEntry& entry) const {
       if (report.kept > most) Refuse(what + ": more exemplars than the plan's " + std::to_string(most));
       break;
     }
+    case StatementKind::kFisher:
+      RequirePhase(Phase::kEvaluating, "Fisher information");
+      CheckFisher(site, FisherReport::FromJson(body), what);
+      break;
+    case StatementKind::kMeans:
+      RequirePhase(Phase::kSummarising, "class means");
+      CheckMeans(site, MeansReport::FromJson(body), what);
+      break;
     case StatementKind::kEvaluation: {
       RequirePhase(Phase::kEvaluating, "an evaluation");
       if (evaluations_.contains(site)) OutOfPlace(what + ": already evaluated" + InTask(task_));
@@ -112,11 +124,9 @@ void FederationState::CheckCommitment(const std::string& site, const CommitmentR
     }
     return;
   }
-  // A budget shrinks earlier lists when later ones come (published-systems 2.3); m pictures a list stay.
-  const std::uint64_t kept = exemplars_.at(site);
-  if (report.pictures > kept || (plan().rehearsal.budget == 0 && report.pictures != kept)) {
-    Refuse(what + ": the number of exemplars is not the one reported after its tasks");
-  }
+  // A budget shrinks earlier lists when later ones come (published-systems 2.3); m pictures a list stay. Others
+  // may have been withdrawn.
+  if (report.pictures > exemplars_.at(site)) Refuse(what + ": more exemplars than it reported after its tasks");
 }
 
 void FederationState::CheckJudgement(const std::string& site, const JudgementReport& report,
@@ -127,8 +137,9 @@ void FederationState::CheckJudgement(const std::string& site, const JudgementRep
   if (judgements_.contains(site)) OutOfPlace(what + ": already judged this candidate");
   if (report.pictures > plan().retention.pictures) Refuse(what + ": more pictures than the plan's");
   const auto before = retained_.find(site);
-  if (before != retained_.end() && before->second.pictures != report.pictures) {
-    Refuse(what + ": other pictures than it judged the round's base by");
+  // Fewer, if pictures were withdrawn since.
+  if (before != retained_.end() && report.pictures > before->second.pictures) {
+    Refuse(what + ": more pictures than it judged the round's base by");
   }
 }
 
@@ -147,6 +158,7 @@ void FederationState::CheckUpdate(const std::string& site, const UpdateReport& r
   if (report.pictures == 0) Refuse(what + ": made from no picture");
   if (report.pictures > commitments_.at(site).pictures) Refuse(what + ": more pictures than it committed to");
   if (report.steps != task_plan().training.steps) Refuse(what + ": another number of steps than the plan's");
+  if (const auto why = WhyRelapsed(site, report)) Refuse(what + ": " + *why);
 }
 
 void FederationState::Advance(const StatementEntry& entry) {
@@ -161,6 +173,7 @@ void FederationState::Advance(const StatementEntry& entry) {
       updates_[site] = UpdateReport::FromJson(body);
       taken_.try_emplace(updates_[site].values, Place{site, task_, round_});
       carries_residual_.insert(site);
+      if (const auto& probe = updates_[site].probe) first_distillation_.try_emplace(site, probe->before_millionths);
       break;
     case StatementKind::kJudgement: judgements_[site] = JudgementReport::FromJson(body); break;
     case StatementKind::kSums:
@@ -176,16 +189,21 @@ void FederationState::Advance(const StatementEntry& entry) {
       exemplars_[site] = ExemplarReport::FromJson(body).kept;
       exemplars_reported_ = true;
       break;
+    case StatementKind::kFisher: fisher_ = FisherReport::FromJson(body); break;
+    case StatementKind::kMeans: means_[site] = MeansReport::FromJson(body); break;
     case StatementKind::kEvaluation: evaluations_.emplace(site, EvaluationOf(entry)); break;
     case StatementKind::kAgreement:
     case StatementKind::kAgreementEnd:
     case StatementKind::kBundle:
-    case StatementKind::kReceived: AdvanceExchange(entry); break;
+    case StatementKind::kReceived:
+    case StatementKind::kWithdrawal:
+    case StatementKind::kRemoved: AdvanceExchange(entry); break;
   }
 }
 
 bool FederationState::exemplars_pending() const {
-  return phase_ == Phase::kEvaluating && plan().KeepsExemplars() && !exemplars_reported_;
+  return (phase_ == Phase::kEvaluating || phase_ == Phase::kSummarising) && plan().KeepsExemplars() &&
+         !exemplars_reported_;
 }
 
 EvaluationReport FederationState::EvaluationOf(const StatementEntry& entry) const {

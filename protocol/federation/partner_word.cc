@@ -58,4 +58,10 @@ ExpectedBundle ExpectedBundleOf(const Job& job, const Ed25519PublicKey& operator
   return expected;
 }
 
+ExpectedRemoval ExpectedRemovalOf(const Job& job, const Ed25519PublicKey& operator_key) {
+  const SiteStatement statement = SignedWord(job, StatementKind::kWithdrawal, operator_key);
+  return {.id = Sha256Of(statement.ToText()),
+          .report = WithdrawalReport::FromJson({statement.body, "withdrawal of " + job.partner->site})};
+}
+
 }  // namespace hemafed

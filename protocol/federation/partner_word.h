@@ -34,4 +34,11 @@ struct ExpectedBundle {
 };
 [[nodiscard]] ExpectedBundle ExpectedBundleOf(const Job& job, const Ed25519PublicKey& operator_key);
 
+// Of a removing job: what its giver took back.
+struct ExpectedRemoval {
+  Digest id;  // SHA-256 of the withdrawal statement's text: what the removal is stated about.
+  WithdrawalReport report;
+};
+[[nodiscard]] ExpectedRemoval ExpectedRemovalOf(const Job& job, const Ed25519PublicKey& operator_key);
+
 }  // namespace hemafed

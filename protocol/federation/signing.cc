@@ -23,6 +23,10 @@ StatementContext ContextOf(StatementKind kind) {
     case StatementKind::kAgreementEnd: return StatementContext::kAgreementEnd;
     case StatementKind::kBundle: return StatementContext::kBundle;
     case StatementKind::kReceived: return StatementContext::kReceived;
+    case StatementKind::kFisher: return StatementContext::kFisher;
+    case StatementKind::kMeans: return StatementContext::kMeans;
+    case StatementKind::kWithdrawal: return StatementContext::kWithdrawal;
+    case StatementKind::kRemoved: return StatementContext::kRemoved;
   }
   throw Error(ErrorCode::kInternal, "statement kind out of range");
 }

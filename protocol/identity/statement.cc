@@ -42,6 +42,10 @@ std::string_view StatementContextName(StatementContext context) noexcept {
     case StatementContext::kAgreementEnd: return "agreement-end";
     case StatementContext::kBundle: return "bundle";
     case StatementContext::kReceived: return "received";
+    case StatementContext::kFisher: return "fisher";
+    case StatementContext::kMeans: return "means";
+    case StatementContext::kWithdrawal: return "withdrawal";
+    case StatementContext::kRemoved: return "removed";
   }
   return "unknown";
 }

@@ -46,6 +46,10 @@ enum class StatementContext : std::uint8_t {
   kAgreementEnd,     // They do not any longer.
   kBundle,           // A file of pictures, sealed to one partner.
   kReceived,         // What became of it there.
+  kFisher,           // Fisher information of a task.
+  kMeans,            // Class means of exemplars.
+  kWithdrawal,       // Pictures of a bundle are taken back.
+  kRemoved,          // Its recipient does not hold them any longer.
 };
 
 // Stable lower-case name with hyphens ("lab-entry"), as in the signed bytes.

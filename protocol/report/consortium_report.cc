@@ -76,6 +76,8 @@ json RoundJson(const RoundRecord& round) {
                        {"file_bytes", update.file_bytes},
                        {"loss", update.loss_millionths},
                        {"distillation", update.distillation_millionths},
+                       {"probe_before", OrNull(update.probe_before_millionths)},
+                       {"probe_after", OrNull(update.probe_after_millionths)},
                        {"weight", OrNull(update.weight)}});
   }
   for (const RefusedEntry& entry : round.refused) refused.push_back({{"site", entry.site}, {"reason", entry.reason}});
@@ -201,7 +203,7 @@ std::vector<std::pair<std::string, Table>> ConsortiumReport::Tables() const {
 
 std::string ConsortiumReport::Text() const {
   std::string text = Verdict(state_) + "\nLog of " + state_.consortium().name + ": " + std::to_string(log_.entries) +
-                     " entries, root " + log_.root.Hex() + "\nModel " + state_.model().Hex() + "\n";
+                     " entries, root " + log_.root.Hex() + "\nModel " + state_.scored_model().Hex() + "\n";
   for (const auto& [name, table] : Tables()) {
     if (!table.rows.empty()) text += "\n" + report::TextTable(table);
   }
@@ -272,13 +274,15 @@ json ConsortiumReport::Json() const {
                        {"sums", site.sums},
                        {"sums_bytes", site.sums_bytes},
                        {"evaluations", site.evaluations},
-                       {"score_bytes", site.score_bytes}});
+                       {"score_bytes", site.score_bytes},
+                       {"others", site.others},
+                       {"other_bytes", site.other_bytes}});
   }
   return {{"format", kFormat},
           {"consortium", state_.consortium().name},
           {"plan", {{"name", plan.name}, {"digest", state_.plan_digest().Hex()}, {"classes", plan.classes}}},
           {"log", {{"entries", log_.entries}, {"root", log_.root.Hex()}}},
-          {"model", state_.model().Hex()},
+          {"model", state_.scored_model().Hex()},
           {"finished", state_.phase() == Phase::kClosed},
           {"columns", std::move(columns)},
           {"matrix_millionths", std::move(matrix)},
@@ -302,7 +306,7 @@ std::string ConsortiumReport::Html() const {
                    {"merged by", std::string(AggregationRuleName(plan.aggregation.rule))},
                    {"smallest class shown", std::to_string(plan.min_pictures) + " pictures"},
                    {"log", std::to_string(log_.entries) + " entries, root " + log_.root.Hex()},
-                   {"model", state_.model().Hex()},
+                   {"model", state_.scored_model().Hex()},
                    {"state", std::string(PhaseName(state_.phase()))}};
 
   report::ReportSection accuracy{.title = "Accuracy and forgetting", .parts = {}};

@@ -1,13 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "protocol/report/federation_history.h"
 
+#include <algorithm>
 #include <utility>
 #include <variant>
 
+#include "codec/exchange.h"
 #include "codec/reports.h"
 #include "common/error.h"
 
 namespace hemafed {
+
+namespace {
+
+std::optional<std::uint64_t> OfProbe(const UpdateReport& report, std::uint64_t DistillationProbe::*figure) {
+  return report.probe ? std::optional((*report.probe).*figure) : std::nullopt;
+}
+
+}  // namespace
 
 void FederationHistory::Add(const FederationState& before, const Entry& entry) {
   if (const auto* opened = std::get_if<TaskOpenedEntry>(&entry.body)) {
@@ -21,6 +31,10 @@ void FederationHistory::Add(const FederationState& before, const Entry& entry) {
   } else if (const auto* absent = std::get_if<AbsentEntry>(&entry.body)) {
     TaskRecord& task = tasks_.back();
     if (before.phase() == Phase::kEvaluating) return;  // Told by what is missing when the task closes.
+    if (before.phase() == Phase::kSummarising) {
+      task.without_means.push_back(*absent);
+      return;
+    }
     (task.rounds.empty() ? task.absent : task.rounds.back().absent).push_back(*absent);
   } else if (std::holds_alternative<CandidateEntry>(entry.body)) {
     if (before.candidate()) Judge(before);
@@ -47,6 +61,7 @@ void FederationHistory::Add(const FederationState& before, const Entry& entry) {
 }
 
 void FederationHistory::Add(const FederationState& before, const StatementEntry& entry) {
+  if (IsAboutPlan(entry.statement.kind)) return;  // Some come before the first task.
   const JsonFields body(entry.statement.body, "statement of " + entry.site);
   TaskRecord& task = tasks_.back();
   switch (entry.statement.kind) {
@@ -58,6 +73,8 @@ void FederationHistory::Add(const FederationState& before, const StatementEntry&
                                  .file_bytes = report.file_bytes,
                                  .loss_millionths = report.loss_millionths,
                                  .distillation_millionths = report.distillation_millionths,
+                                 .probe_before_millionths = OfProbe(report, &DistillationProbe::before_millionths),
+                                 .probe_after_millionths = OfProbe(report, &DistillationProbe::after_millionths),
                                  .weight = {}});
       break;
     }
@@ -89,10 +106,20 @@ void FederationHistory::Add(const FederationState& before, const StatementEntry&
                              .head = {}};
       break;
     }
+    case StatementKind::kFisher:
+      task.other_files.push_back({.site = entry.site, .bytes = FisherReport::FromJson(body).file_bytes});
+      break;
+    case StatementKind::kMeans:
+      task.other_files.push_back({.site = entry.site, .bytes = MeansReport::FromJson(body).file_bytes});
+      break;
+    case StatementKind::kBundle:
+      task.other_files.push_back({.site = entry.site, .bytes = BundleReport::FromJson(body).file_bytes});
+      break;
     case StatementKind::kAgreement:
     case StatementKind::kAgreementEnd:
-    case StatementKind::kBundle:
     case StatementKind::kReceived:
+    case StatementKind::kWithdrawal:
+    case StatementKind::kRemoved:
     case StatementKind::kAcknowledgement:
     case StatementKind::kJudgement: break;  // Judgements are read from the state once all are there.
   }
@@ -104,7 +131,7 @@ void FederationHistory::Judge(const FederationState& before) {
     const auto base = agreed_.find(site);
     gate.pictures += report.pictures;
     gate.agrees += report.agrees;
-    gate.agreed_before += base == agreed_.end() ? report.pictures : base->second;
+    gate.agreed_before += base == agreed_.end() ? report.pictures : std::min(base->second, report.pictures);
   }
   if (gate.accepted) {
     agreed_.clear();

@@ -31,6 +31,8 @@ struct UpdateRecord {
   std::uint64_t file_bytes = 0;
   std::uint64_t loss_millionths = 0;
   std::uint64_t distillation_millionths = 0;
+  // L_dist on the site's probe, of the round's base and of what it trained; none without a teacher.
+  std::optional<std::uint64_t> probe_before_millionths, probe_after_millionths;
   std::optional<std::uint32_t> weight;  // Of 2^15; none while the round is open.
 };
 
@@ -72,12 +74,20 @@ struct SumsRecord {
   std::optional<Digest> head;  // None until it is solved.
 };
 
+// A file beside updates, scores and sums: Fisher information, class means, or a bundle of exemplars.
+struct OtherFileRecord {
+  std::string site;
+  std::uint64_t bytes = 0;
+};
+
 struct TaskRecord {
   std::vector<std::string> participants;
   std::map<std::string, std::uint64_t> pictures;  // By site: what it committed to.
   std::optional<std::uint64_t> exemplars;         // That the active site keeps in all its lists.
   std::vector<AbsentEntry> absent;                // Before the first round.
   std::vector<RoundRecord> rounds;
+  std::vector<AbsentEntry> without_means;  // Hospitals whose class means the task goes on without.
+  std::vector<OtherFileRecord> other_files;
   std::vector<RefusedEntry> refused;  // Sums; refused updates stand in their rounds.
   std::optional<SumsRecord> sums;     // Of plans that solve the head.
   std::vector<StandstillRecord> standstills;

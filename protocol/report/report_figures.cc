@@ -84,6 +84,10 @@ std::vector<MissedRehearsal> MissedRehearsals(const FederationHistory& history) 
             {t, round.round, refused.site, committed == task.pictures.end() ? 0 : committed->second, "update refused"});
       }
     }
+    const std::uint32_t last = task.rounds.empty() ? 0 : task.rounds.back().round;
+    for (const AbsentEntry& entry : task.without_means) {
+      missed.push_back({t, last, entry.site, entry.exemplars, "absent: no class means"});
+    }
   }
   return missed;
 }
@@ -103,6 +107,11 @@ std::vector<SiteTraffic> TrafficOf(const Plan& plan, const FederationHistory& hi
       if (task.sums && task.sums->site == site) {
         ++of_site.sums;
         of_site.sums_bytes += task.sums->file_bytes;
+      }
+      for (const OtherFileRecord& file : task.other_files) {
+        if (file.site != site) continue;
+        ++of_site.others;
+        of_site.other_bytes += file.bytes;
       }
       const auto evaluation = task.evaluations.find(site);
       if (evaluation == task.evaluations.end()) continue;

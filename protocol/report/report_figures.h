@@ -52,12 +52,13 @@ struct MissedRehearsal {
 // Absences, from the round on that they begin in, and refused updates of rehearsing sites.
 [[nodiscard]] std::vector<MissedRehearsal> MissedRehearsals(const FederationHistory& history);
 
-// What one site sent, as far as the log knows: files of updates, feature sums and score histograms.
+// What one site sent, as far as the log knows: files of all kinds.
 struct SiteTraffic {
   std::string site;
   std::uint64_t updates = 0, update_bytes = 0;
   std::uint64_t sums = 0, sums_bytes = 0;
   std::uint64_t evaluations = 0, score_bytes = 0;
+  std::uint64_t others = 0, other_bytes = 0;  // Fisher information, class means, bundles.
 };
 [[nodiscard]] std::vector<SiteTraffic> TrafficOf(const Plan& plan, const FederationHistory& history);
 

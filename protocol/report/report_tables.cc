@@ -210,10 +210,21 @@ Table RoundTable(const Plan& plan, const FederationHistory& history) {
 Table UpdateTable(const Plan& plan, const FederationHistory& history) {
   Table table{
       .title = "Updates",
-      .columns = {{"task"}, {"round"}, {"site"}, {"pictures"}, {"share"}, {"loss"}, {"distillation"}, {"bytes"}},
+      .columns = {{"task"},
+                  {"round"},
+                  {"site"},
+                  {"pictures"},
+                  {"share"},
+                  {"loss"},
+                  {"distillation"},
+                  {"base"},
+                  {"trained"},
+                  {"bytes"}},
       .rows = {},
       .notes = {"Share: by pictures, before the rule weighs single tensors. Loss and distillation: mean over the "
-                "local steps."}};
+                "local steps. Base and trained: distillation loss of the round's base and of the site's result on the "
+                "site's probe."}};
+  const auto probed = [](const std::optional<std::uint64_t>& figure) { return figure ? Fraction(*figure) : Cell{}; };
   ForEachRound(history, [&](std::uint32_t t, const TaskRecord&, const RoundRecord& round) {
     for (const UpdateRecord& update : round.updates) {
       const Cell share =
@@ -223,6 +234,7 @@ Table UpdateTable(const Plan& plan, const FederationHistory& history) {
               : Cell{};
       table.rows.push_back({TaskTitle(plan, t), RoundNumber(round.round), update.site, Count(update.pictures), share,
                             Fraction(update.loss_millionths), Fraction(update.distillation_millionths),
+                            probed(update.probe_before_millionths), probed(update.probe_after_millionths),
                             Count(update.file_bytes)});
     }
   });
@@ -307,12 +319,23 @@ Table MissedTable(const Plan& plan, const FederationHistory& history) {
 Table TrafficTable(const Plan& plan, const FederationHistory& history) {
   Table table{
       .title = "What sites sent",
-      .columns = {{"site"}, {"updates"}, {"update bytes"}, {"sums"}, {"sums bytes"}, {"evaluations"}, {"score bytes"}},
+      .columns = {{"site"},
+                  {"updates"},
+                  {"update bytes"},
+                  {"sums"},
+                  {"sums bytes"},
+                  {"evaluations"},
+                  {"score bytes"},
+                  {"other files"},
+                  {"other bytes"}},
       .rows = {},
-      .notes = {"Files as they travelled, by the log. Models on their way to the sites are not in it."}};
+      .notes = {
+          "Files as they travelled, by the log; other ones are Fisher information, class means and sealed bundles. "
+          "Models on their way to the sites are not in it."}};
   for (const SiteTraffic& site : TrafficOf(plan, history)) {
     table.rows.push_back({site.site, Count(site.updates), Count(site.update_bytes), Count(site.sums),
-                          Count(site.sums_bytes), Count(site.evaluations), Count(site.score_bytes)});
+                          Count(site.sums_bytes), Count(site.evaluations), Count(site.score_bytes), Count(site.others),
+                          Count(site.other_bytes)});
   }
   return table;
 }

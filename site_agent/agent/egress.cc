@@ -5,6 +5,7 @@
 
 #include "codec/evaluation.h"
 #include "codec/exchange.h"
+#include "codec/prototype_head.h"
 #include "codec/score_histograms.h"
 #include "codec/sealed_bundle.h"
 #include "common/error.h"
@@ -20,6 +21,17 @@ namespace {
 
 [[noreturn]] void Refuse(const std::string& what) {
   throw Error(ErrorCode::kRefused, "the egress contract does not let this leave: " + what);
+}
+
+// The only thing that a removal may name.
+Digest WithdrawalOf(const Job& job) {
+  if (!job.partner) Refuse(job.Name() + " names no withdrawal");
+  const Entry entry = ParseEntry(job.partner->statement);
+  const auto* said = std::get_if<StatementEntry>(&entry.body);
+  if (said == nullptr || said->statement.kind != StatementKind::kWithdrawal) {
+    Refuse(job.Name() + " names no withdrawal");
+  }
+  return Sha256Of(said->statement.ToText());
 }
 
 }  // namespace
@@ -89,7 +101,26 @@ json EgressContract::Permit(const Job& job, const json& body) const {
       if (report.file_bytes > MaxBundleFileBytesOf(plan_, job.task)) Refuse(where + " is larger than the plan allows");
       return report.ToJson();
     }
+    case JobKind::kFisher: {
+      if (!plan_.MeasuresFisher(job.task)) Refuse(where + " is of Fisher information that the plan does not need");
+      const auto report = FisherReport::FromJson({body, where});
+      if (report.pictures < plan_.min_pictures || report.pictures > plan_.strategy.fisher_pictures) {
+        Refuse(where + " is of fewer than min_pictures pictures, or of more than the plan's");
+      }
+      return report.ToJson();
+    }
+    case JobKind::kMeans: {
+      if (!plan_.CollectsMeans()) Refuse(where + " is of class means, which this plan does not collect");
+      const auto report = MeansReport::FromJson({body, where});
+      require_withheld(report.classes);
+      return report.ToJson();
+    }
     case JobKind::kReceive: return ReceivedReport::FromJson({body, where}).ToJson();
+    case JobKind::kRemove: {
+      const auto report = RemovedReport::FromJson({body, where});
+      if (report.withdrawal != WithdrawalOf(job)) Refuse(where + " is about another withdrawal than the job's");
+      return report.ToJson();
+    }
   }
   Refuse(where + " is of no known kind");
 }
@@ -115,10 +146,11 @@ void EgressContract::PermitEnclosure(const SiteStatement& statement, const Updat
   const std::string what = std::string(StatementKindName(statement.kind)) + " file";
   const auto enclosure = EnclosureOf(statement);
   if (!enclosure) Refuse("no file goes with a statement of this kind: " + what);
-  if (statement.kind == StatementKind::kUpdate &&
-      UpdateReport::FromJson({statement.body, what}).layout != base_layout.Hash()) {
-    Refuse("the update's tensors are not those of the round's base model");
-  }
+  const JsonFields body(statement.body, what);
+  const bool foreign =
+      (statement.kind == StatementKind::kUpdate && UpdateReport::FromJson(body).layout != base_layout.Hash()) ||
+      (statement.kind == StatementKind::kFisher && FisherReport::FromJson(body).layout != base_layout.Hash());
+  if (foreign) Refuse("the tensors of the " + what + " are not those of the model that it is about");
   const std::uint64_t most = MaxEnclosureBytes(statement.kind, plan_, base_layout);
   if (enclosure->bytes > most) {
     Refuse("the " + what + " has " + std::to_string(enclosure->bytes) + " bytes, more than the " +
@@ -126,8 +158,18 @@ void EgressContract::PermitEnclosure(const SiteStatement& statement, const Updat
   }
 }
 
-void EgressContract::PermitContent(const SiteStatement& statement, const std::string& site,
-                                   const ReadableFile& file) const {
+void EgressContract::PermitContent(const SiteStatement& statement, const std::string& site, const ReadableFile& file,
+                                   const UpdateLayout& base_layout) const {
+  if (statement.kind == StatementKind::kMeans) {
+    // A mean without a count would be one of too few pictures.
+    const auto report = MeansReport::FromJson({statement.body, "means"});
+    const UpdateLayout layout = MeansLayout(base_layout);
+    std::vector<std::int32_t> means;
+    const DecodedUpdate decoded = DecodeUpdate(
+        file, layout, [&](std::span<const std::int32_t> part) { means.insert(means.end(), part.begin(), part.end()); });
+    if (decoded.values != report.values) Refuse("class means of another digest than their report's");
+    if (const auto why = WhyNoMeans(means, layout, report.classes)) Refuse(*why);
+  }
   if (statement.kind == StatementKind::kSums) {
     const FeatureSums sums =
         ReadFeatureSums(file, plan_.strategy.features, static_cast<std::uint32_t>(plan_.classes.size()));

@@ -27,6 +27,8 @@ namespace {
 constexpr std::int64_t kPingMs = 5'000;
 // How soon a decision of the lab's people is noticed.
 constexpr std::int64_t kLookMs = 1'000;
+// How long after a refusal that left the assignment as it is the trainer is asked again.
+constexpr std::int64_t kAgainMs = 30'000;
 
 // The folder must be there before it can be held open.
 Path CreatedJobFolder(FileSystem& files, const JobFolder& jobs) {
@@ -45,6 +47,9 @@ StatementKind KindOf(JobKind kind) {
     case JobKind::kAgree: return StatementKind::kAgreement;
     case JobKind::kSeal: return StatementKind::kBundle;
     case JobKind::kReceive: return StatementKind::kReceived;
+    case JobKind::kFisher: return StatementKind::kFisher;
+    case JobKind::kMeans: return StatementKind::kMeans;
+    case JobKind::kRemove: return StatementKind::kRemoved;
   }
   throw Error(ErrorCode::kInternal, "job kind out of range");
 }
@@ -67,6 +72,9 @@ Session::Messages Session::OnReady() {
   // What was under way on the old connection is asked for again; a submission without a receipt is sent again once the
   // coordinator has repeated the assignment.
   asked_.clear();
+  held_.reset();
+  // Whether it was logged is not known: it is said again, and refused if it was.
+  if (WithdrawalUnderWay()) LeaveWithdrawal();
   Messages out{wire::Hello{.software = std::string(kVersion),
                            .wall_ms = clock_.WallMs(),
                            .plan_digest = assignment_ && assignment_->plan ? *assignment_->plan : Digest{}},
@@ -88,19 +96,30 @@ Session::Messages Session::Handle(const wire::Message& message) {
   if (const auto* assignment = std::get_if<wire::Assignment>(&message)) return Take(*assignment);
   if (const auto* reply = std::get_if<wire::HaveReply>(&message)) return Take(*reply);
   if (const auto* receipt = std::get_if<wire::Receipt>(&message)) {
+    const std::optional<Digest> withdrawal = WithdrawalUnderWay();
     Take(*receipt);
-    return {};
+    return withdrawal ? AfterWithdrawal(*withdrawal, true) : Messages{};
   }
   if (transfer_.Handles(message)) {
     Messages out = transfer_.Handle(message);
     for (wire::Message& more : AfterTransfer()) out.push_back(std::move(more));
     return out;
   }
-  if (const auto* refusal = std::get_if<wire::Refusal>(&message)) Take(*refusal);
+  if (const auto* refusal = std::get_if<wire::Refusal>(&message)) {
+    if (const auto withdrawal = WithdrawalUnderWay(); withdrawal == refusal->subject) {
+      // In the wrong order only if it says nothing new: it was logged, and the receipt got lost.
+      return AfterWithdrawal(*withdrawal, refusal->code == wire::RefusalCode::kWrongRound);
+    }
+    Take(*refusal);
+  }
   return {};
 }
 
 Session::Messages Session::Take(const wire::Assignment& message) {
+  if (WithdrawalUnderWay()) {
+    held_ = message;
+    return {};
+  }
   const Digest digest = Sha256Of(message.json);
   if (digest == assignment_digest_ && stage_ != Stage::kSubmitted) {
     // The coordinator could not keep what was put, and has come back: put it again.
@@ -130,7 +149,10 @@ Session::Messages Session::Take(const wire::Assignment& message) {
   assignment_digest_ = digest;
   statement_.reset();
   signature_.reset();
+  again_at_ms_.reset();
   asked_.clear();
+  refused_withdrawals_.clear();
+  finished_ = false;
   stage_ = assignment_->action == Action::kWait ? Stage::kIdle : Stage::kFetching;
   return Advance();
 }
@@ -188,7 +210,7 @@ Session::Messages Session::Fetch() {
                                  .body = json::object()};
       return Submit();
     case Action::kFinished:
-      if (!finished_) {
+      if (kept_model_ != assignment_->model) {  // Once, whatever is said or asked for again after it.
         // A solved head does not say what gives its features: the lab gets both files.
         const auto& trunk = assignment_->trunk;
         const auto keep = [&](const Digest& object, const Path& path) {
@@ -197,8 +219,9 @@ Session::Messages Session::Fetch() {
         keep(trunk.value_or(*assignment_->model), folder_.FinalModel());
         if (trunk) keep(*assignment_->model, folder_.FinalHead());
         Tell("the plan is finished; the consortium's model is " + folder_.FinalModel().string());
+        kept_model_ = assignment_->model;
       }
-      finished_ = true;
+      finished_ = !NextWithdrawal();
       stage_ = Stage::kIdle;
       break;
   }
@@ -238,23 +261,26 @@ Session::Messages Session::TakeResult() {
     return {};
   }
   files_.Remove(jobs_.JobFile(job.Name()));
+  if (job.kind == JobKind::kRemove) RemoveOtherResults(job);
   const EgressContract contract(*plan_, LoadLabAgreement(files_, folder_.AgreementFile()));
   statement_ = SiteStatement{.kind = KindOf(job.kind),
                              .task = job.task,
                              .round = job.round,
                              .subject = job.model,
                              .body = contract.Permit(job, report.body)};
-  // About the plan as a whole; the job's name has a task for the trainer only.
-  if (job.kind == JobKind::kAgree) statement_->subject = job.plan;
+  if (IsAboutPlan(statement_->kind)) {  // The job has a task for the trainer only.
+    statement_->task = 0;
+    statement_->subject = job.plan;
+  }
   const auto enclosure = EnclosureOf(*statement_);
   if (!enclosure) return Submit();
-  UpdateLayout base;  // Only updates have one; what an analytic plan scores is a head, not a model file.
-  if (statement_->kind == StatementKind::kUpdate) {
+  UpdateLayout base;  // What an analytic plan scores is a head, not a model file.
+  if (NeedsLayout(statement_->kind)) {
     base = LayoutOfModel(SafetensorsReader::Open(files_, jobs_.Object(job.model)));
   }
   contract.PermitEnclosure(*statement_, base);
   CopyOut(relative / enclosure->name, *enclosure);
-  contract.PermitContent(*statement_, job.site, *files_.OpenForRead(folder_.OutgoingFile()));
+  contract.PermitContent(*statement_, job.site, *files_.OpenForRead(folder_.OutgoingFile()), base);
   if (job.kind == JobKind::kSeal) {
     contract.PermitBundle(job, *statement_, *files_.OpenForRead(folder_.OutgoingFile()),
                           RecipientKeyOf(job, membership_.operator_key));
@@ -339,6 +365,11 @@ void Session::Take(const wire::Refusal& refusal) {
   if (refusal.code == wire::RefusalCode::kOutOfBounds && statement_ && assignment_->job &&
       refusal.subject == Sha256Of(statement_->ToText())) {
     files_.Remove(jobs_.DoneFolder(assignment_->job->Name()));
+    // An answer that the log knows nothing of leaves the assignment as it is, so nobody else asks again. Not at once:
+    // a trainer that nobody mends gives the same again.
+    again_at_ms_ = clock_.MonotonicMs() + kAgainMs;
+    statement_.reset();
+    signature_.reset();
   }
   if (refusal.code == wire::RefusalCode::kClockSkew || refusal.code == wire::RefusalCode::kNotAllowed) {
     throw Error(ErrorCode::kRefused, refusal.text);
@@ -352,7 +383,7 @@ void Session::RemoveOldObjects() {
   if (!transfer_.idle()) return;
   // Only a job says which models are needed from now on: while the site acknowledges or waits, the next job's teacher
   // is an object that no assignment names.
-  if (assignment_->action != Action::kRunJob) return;
+  if (assignment_->action != Action::kRunJob || assignment_->job->kind == JobKind::kRemove) return;
   const auto wanted = assignment_->Objects();
   for (const std::string& name : files_.List(jobs_.Objects())) {
     const auto digest = Digest::FromHex(name);
@@ -365,8 +396,12 @@ Session::Messages Session::Poll() {
   Messages out;
   if (clock_.MonotonicMs() - looked_ms_ >= kLookMs) {
     looked_ms_ = clock_.MonotonicMs();
-    out = EndAgreement();
+    out = SayUnasked();
     if (out.empty() && stage_ == Stage::kAsking) out = BeginJob();
+  }
+  if (again_at_ms_ && clock_.MonotonicMs() >= *again_at_ms_) {
+    again_at_ms_.reset();
+    if (stage_ == Stage::kSubmitted) StartJob();
   }
   if (out.empty() && stage_ == Stage::kTraining) {
     out = TakeResult();

@@ -9,7 +9,8 @@
 //     contract
 //                -> put the file that goes with it -> sign and submit -> keep the receipt
 //
-// Jobs of the policy `sealed` start only where the lab's people agreed; that they took it back is stated unasked.
+// Jobs of the policy `sealed` start only where the lab's people agreed; that they took it back is stated unasked, and
+// so are pictures that they withdrew after those had travelled.
 //
 // Errors: a coordinator that breaks the agreement (unsigned plan, wrong content) ends the session with Error(kRefused)
 // or Error(kInvalidInput); this machine's troubles (disk) are thrown as they are. Thread-safety: one thread.
@@ -70,6 +71,20 @@ class Session {
   void CheckPartner() const;
   // States that the lab's people took their agreement back, if they did and the log does not have it yet.
   Messages EndAgreement();
+  // The first withdrawal of the lab's people that the log does not have yet, as a statement (session_withdrawals.cc).
+  [[nodiscard]] std::optional<SiteStatement> NextWithdrawal();
+  Messages Withdraw();
+  // The withdrawal that was submitted and not answered: nothing else is begun meanwhile, so that the next receipt is
+  // its.
+  [[nodiscard]] std::optional<Digest> WithdrawalUnderWay() const;
+  // After the answer: goes on with what was assigned.
+  Messages AfterWithdrawal(const Digest& withdrawal, bool logged);
+  void LeaveWithdrawal();
+  // Before a removing job: its bundle, should the file still lie here. After it: results made before it.
+  void RemoveBundleOf(const Job& job) const;
+  void RemoveOtherResults(const Job& job) const;
+  // Either of them, where nothing else is under way.
+  Messages SayUnasked();
   // The partner that this lab's people have not agreed with, if the job needs one.
   [[nodiscard]] std::optional<std::string> UnagreedPartner(const Job& job) const;
   void AskPeople(const std::string& partner);
@@ -102,10 +117,15 @@ class Session {
   std::optional<Ed25519Signature> signature_;
   std::string progress_text_;
   std::int64_t pinged_ms_ = 0;
-  std::int64_t looked_ms_ = 0;  // At what the lab's people decided.
+  std::optional<std::set<Digest>> said_withdrawals_;  // By the digests of their texts; once read from the file.
+  std::set<Digest> refused_withdrawals_;              // Tried again with the next assignment.
+  std::optional<wire::Assignment> held_;              // Came while a withdrawal was under way.
+  std::int64_t looked_ms_ = 0;                        // At what the lab's people decided.
+  std::optional<std::int64_t> again_at_ms_;           // When the trainer makes a refused answer anew.
   std::string last_note_;
   std::string asked_people_;  // For which they were asked, so that they are asked once.
   bool finished_ = false;
+  std::optional<Digest> kept_model_;  // The plan's last, which the lab has got.
   std::vector<std::string> news_;
 };
 

@@ -15,7 +15,8 @@ namespace hemafed::agent {
 std::optional<std::string> Session::UnagreedPartner(const Job& job) const {
   std::vector<std::string> partners;
   if (job.kind == JobKind::kAgree) partners = ExchangePartners(*plan_, job.site);
-  if (job.partner) partners.push_back(job.partner->site);
+  // A removal needs nobody's yes.
+  if (job.partner && job.kind != JobKind::kRemove) partners.push_back(job.partner->site);
   if (partners.empty()) return std::nullopt;
   const std::optional<LabAgreement> agreement = LoadLabAgreement(files_, folder_.AgreementFile());
   for (std::string& partner : partners) {
@@ -41,6 +42,7 @@ Session::Messages Session::BeginJob() {
     return {};
   }
   CheckPartner();
+  if (assignment_->job->kind == JobKind::kRemove) RemoveBundleOf(*assignment_->job);
   StartJob();
   return TakeResult();
 }
@@ -48,6 +50,7 @@ Session::Messages Session::BeginJob() {
 void Session::CheckPartner() const {
   const Job& job = *assignment_->job;
   if (job.kind == JobKind::kSeal) (void)RecipientKeyOf(job, membership_.operator_key);
+  if (job.kind == JobKind::kRemove) (void)ExpectedRemovalOf(job, membership_.operator_key);
   if (job.kind != JobKind::kReceive) return;
   if (ExpectedBundleOf(job, membership_.operator_key).report.file != assignment_->bundle) {
     throw Error(ErrorCode::kRefused,
@@ -55,10 +58,16 @@ void Session::CheckPartner() const {
   }
 }
 
-Session::Messages Session::EndAgreement() {
-  if (!assignment_ || assignment_->agreement != AgreementState::kGiven || !transfer_.idle()) return {};
+Session::Messages Session::SayUnasked() {
+  if (!assignment_ || !assignment_->plan || !transfer_.idle()) return {};
   const bool free = stage_ == Stage::kIdle || stage_ == Stage::kAsking || stage_ == Stage::kTraining;
-  if (!free || assignment_->action == Action::kFinished) return {};
+  if (!free) return {};
+  Messages out = EndAgreement();
+  return out.empty() ? Withdraw() : out;
+}
+
+Session::Messages Session::EndAgreement() {
+  if (assignment_->agreement != AgreementState::kGiven || assignment_->action == Action::kFinished) return {};
   const std::optional<LabAgreement> agreement = LoadLabAgreement(files_, folder_.AgreementFile());
   if (!agreement || !agreement->ended || agreement->plan != *assignment_->plan) return {};
   statement_ = SiteStatement{.kind = StatementKind::kAgreementEnd,

@@ -16,6 +16,7 @@
 #include "codec/job_folder.h"
 #include "common/file_system.h"
 #include "protocol/federation/entries.h"
+#include "protocol/federation/lab_withdrawals.h"
 #include "protocol/identity/ed25519.h"
 #include "protocol/wire/curve.h"
 
@@ -38,6 +39,9 @@ struct SiteFolder {
   [[nodiscard]] Path FinalHead() const { return Agent() / "head.hfr"; }  // Of strategy analytic.
   // What the lab's people decided about travelling pictures, for each side (protocol/federation/lab_agreement.h).
   [[nodiscard]] Path AgreementFile() const { return Agent() / "agreement.json"; }
+  // Pictures that they withdrew at partners, and what of that the log holds (protocol/federation/lab_withdrawals.h).
+  [[nodiscard]] Path WithdrawalsFile(const Digest& plan) const { return WithdrawalsFileOf(root, plan); }
+  [[nodiscard]] Path SaidWithdrawalsFile() const { return Agent() / "withdrawals_said.json"; }
   [[nodiscard]] Path TrainersAgreementFile() const { return Trainer() / "agreement.json"; }
   [[nodiscard]] Path Jobs() const { return root / "jobs"; }
   [[nodiscard]] Path Trainer() const { return root / "trainer"; }

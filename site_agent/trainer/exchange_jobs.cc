@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
 #include <utility>
 #include <variant>
 
@@ -18,6 +19,7 @@
 #include "site_agent/trainer/exchange_key.h"
 #include "site_agent/trainer/jobs.h"
 #include "site_agent/trainer/received_pictures.h"
+#include "site_agent/trainer/sent_bundles.h"
 
 namespace hemafed::trainer {
 
@@ -133,7 +135,7 @@ class Intake {
     learning::ExemplarList& list = lists_[item.label];
     list.domain = expected_.address.sender;
     list.label = item.label;
-    const std::string source = expected_.report.file.Hex() + "/" + std::to_string(place_++);
+    const std::string source = SourceInBundle(expected_.report.file, place_++);
     (item.list == BundleList::kHerding ? list.herding : list.uncertainty).push_back({item.picture, source});
   }
 
@@ -204,6 +206,15 @@ json RunSealJob(const JobContext& context) {
     context.progress("sealing exemplars for " + address.recipient, i + 1, selected.items.size(), i + 1);
   }
   const BundleFileInfo file = writer.Finish();
+  SealedToOther sent{.task = job.task, .recipient = address.recipient, .file = file.file, .pictures = {}};
+  for (const BundleItem& item : selected.items) sent.pictures.push_back(item.picture);
+  SentBundles(context.files, context.folder.Vault(), job.plan).Record(sent);
+  // Somebody who withdraws a picture now finds it in that record; who did so before is seen here.
+  const std::set<Digest> withdrawn = context.vault.Withdrawn();
+  if (std::any_of(sent.pictures.begin(), sent.pictures.end(),
+                  [&](const Digest& one) { return withdrawn.contains(one); })) {
+    throw Error(ErrorCode::kUnavailable, job.Name() + ": a picture was withdrawn while it was sealed");
+  }
   return BundleReport{
       .recipient = address.recipient, .file = file.file, .file_bytes = file.file_bytes, .items = selected.items.size()}
       .ToJson();

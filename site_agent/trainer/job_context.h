@@ -22,21 +22,10 @@
 #include "learning/continual/exemplar_store.h"
 #include "learning/models/classifier.h"
 #include "site_agent/trainer/pictures.h"
+#include "site_agent/trainer/trainer_folder.h"
 #include "site_agent/trainer/vault.h"
 
 namespace hemafed::trainer {
-
-// The trainer's own folder; the agent cannot read it.
-struct TrainerFolder {
-  Path root;
-
-  [[nodiscard]] Path Vault() const { return root / "vault"; }
-  [[nodiscard]] Path Pictures() const { return root / "pictures"; }
-  [[nodiscard]] Path Residuals() const { return root / "residuals"; }
-  [[nodiscard]] Path ExchangeKey() const { return Vault() / "exchange.key"; }
-  // What the lab's people decided (protocol/federation/lab_agreement.h).
-  [[nodiscard]] Path Agreement() const { return root / "agreement.json"; }
-};
 
 struct JobContext {
   FileSystem& files;

@@ -27,6 +27,9 @@ nlohmann::json BodyOf(const JobContext& context) {
     case JobKind::kAgree: return RunAgreeJob(context);
     case JobKind::kSeal: return RunSealJob(context);
     case JobKind::kReceive: return RunReceiveJob(context);
+    case JobKind::kFisher: return RunFisherJob(context);
+    case JobKind::kMeans: return RunMeansJob(context);
+    case JobKind::kRemove: return RunRemoveJob(context);
   }
   throw Error(ErrorCode::kInternal, "job kind out of range");
 }
@@ -82,6 +85,10 @@ void JobRunner::Run(const Job& job) {
   if (job.task >= plan.tasks.size()) throw Error(ErrorCode::kInvalidInput, job.Name() + ": the plan has no such task");
   learning::ConfigureTorch(static_cast<int>(plan.training.threads));
   phase_.clear();
+  if (auto withdrawn = vault_.Withdrawn(); withdrawn != withdrawn_) {
+    withdrawn_ = std::move(withdrawn);
+    pictures_.reset();
+  }
 
   const Path work = jobs_.Work() / job.Name();
   files_.Remove(work);
@@ -125,7 +132,8 @@ const Pictures& JobRunner::PicturesFor(const Job& job) {
   if (!pictures_ || pictures_->first != job.plan) {
     auto pictures = std::make_unique<Pictures>(
         files_, settings_, folder_.Pictures(), PlanOf(job.plan),
-        [&](std::uint64_t done, std::uint64_t total) { Progress(job, "reading pictures", done, total, done); });
+        [&](std::uint64_t done, std::uint64_t total) { Progress(job, "reading pictures", done, total, done); },
+        withdrawn_);
     hooks_.print(pictures->Report());
     pictures_ = {job.plan, std::move(pictures)};
   }

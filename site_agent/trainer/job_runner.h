@@ -14,6 +14,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "codec/job_folder.h"
@@ -64,6 +65,7 @@ class JobRunner {
   Vault vault_;
   std::optional<std::pair<Digest, Plan>> plan_;
   std::optional<std::pair<Digest, std::shared_ptr<const Pictures>>> pictures_;  // By plan.
+  std::set<Digest> withdrawn_;                                                  // That `pictures_` leaves out.
   std::string phase_;                                                           // What is being done now, for progress.
   std::int64_t phase_started_ms_ = 0;
   std::int64_t progress_written_ms_ = 0;

@@ -4,6 +4,7 @@
 #include <poll.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <filesystem>
 #include <iostream>
 
@@ -16,6 +17,7 @@
 #include "learning/data/synthetic/hospital_writer.h"
 #include "learning/models/model_file.h"
 #include "site_agent/trainer/job_runner.h"
+#include "site_agent/trainer/withdraw.h"
 
 namespace hemafed::trainer {
 namespace {
@@ -30,6 +32,7 @@ struct Options {
                                      layout = "manifest";
   std::uint32_t count = 60;
   std::uint64_t seed = 1;
+  std::vector<std::string> withdrawn;
 };
 
 void Wait(int milliseconds) { (void)::poll(nullptr, 0, milliseconds); }
@@ -53,6 +56,46 @@ void Serve(const Options& options) {
   }
 }
 
+void WithdrawAll(const Options& options) {
+  FileSystem& files = RealFileSystem();
+  std::vector<Digest> pictures;
+  for (const std::string& name : options.withdrawn) pictures.push_back(PictureNamed(files, name));
+  const WithdrawalCount count = WithdrawPictures(files, std::filesystem::absolute(options.folder), pictures);
+  const auto is_unknown = [&](const Digest& picture) {
+    return std::find(count.unknown.begin(), count.unknown.end(), picture) != count.unknown.end();
+  };
+  std::size_t unknown = 0;
+  for (std::size_t i = 0; i < pictures.size(); ++i) {
+    if (!is_unknown(pictures[i])) continue;
+    std::cout << "not withdrawn: " << options.withdrawn[i] << "; this lab has not imported, kept or sent it\n";
+    ++unknown;
+  }
+  if (unknown < pictures.size()) {
+    std::cout << "newly withdrawn: " << count.fresh << " (exemplars: " << count.exemplars
+              << "); this lab's trainer uses them no more\n"
+              << "files of decoded pictures removed: " << count.tiles
+              << "; the next ones are made from the pictures' folder\n"
+              << "copies that travelled: " << count.sent
+              << "; the agent tells partners to remove them, while it runs\n";
+    if (count.noted > 0) std::cout << "copies that an earlier run has noted already: " << count.noted << "\n";
+    for (const CopiesElsewhere& copies : count.elsewhere) {
+      std::cout << "copies under another plan, " << copies.plan.Hex() << ": " << copies.pictures << " at "
+                << copies.recipient
+                << "; it is told when the agent runs under that plan again, so tell its people too\n";
+    }
+    std::cout << "what stays: the files in the pictures' folder, which you may remove now, and what models have "
+                 "learned\n";
+  }
+  if (unknown == 0) return;
+  std::cout.flush();
+  throw Error(ErrorCode::kNotFound,
+              std::to_string(unknown) + " of " + std::to_string(pictures.size()) +
+                  " pictures are unknown to this lab and were not withdrawn" +
+                  (unknown < pictures.size() ? "; the others were" : "") +
+                  ". Name the very file that was imported (one saved anew has other bytes) or its SHA-256; a picture "
+                  "that the trainer has not read yet is withdrawn by removing its file");
+}
+
 int Main(int argc, char** argv) {
   CLI::App app{
       "The picture side of a lab: imports pictures, trains, scores and keeps exemplars. It has no network and talks "
@@ -62,7 +105,8 @@ int Main(int argc, char** argv) {
   app.footer(
       "Examples:\n"
       "  hemafed-train serve /srv/hemafed/munich\n"
-      "  hemafed-train smears build/smears --hospital matek-19\n\n" +
+      "  hemafed-train smears build/smears --hospital matek-19\n"
+      "  hemafed-train withdraw /srv/hemafed/munich /data/cells/17.png\n\n" +
       std::string(kExitCodeHelp));
   app.require_subcommand(1);
   app.set_version_flag("--version", std::string(kVersion));
@@ -92,6 +136,11 @@ int Main(int argc, char** argv) {
       ->capture_default_str();
   smears->add_option("--seed", options.seed, "The same seed draws the same cells")->capture_default_str();
 
+  CLI::App* withdraw =
+      app.add_subcommand("withdraw", "Use pictures no more, and have partners remove them that got them (sealed)");
+  withdraw->add_option("folder", options.folder, "The lab's folder")->required()->check(CLI::ExistingDirectory);
+  withdraw->add_option("pictures", options.withdrawn, "Each picture's file, or its SHA-256")->required();
+
   CLI::App* sheet = app.add_subcommand("contact-sheet", "Draw what `smears` draws, of all hospitals, on one PNG");
   sheet->add_option("file", options.out, "PNG file to write")->required();
   sheet->add_option("--seed", options.seed, "As for smears")->capture_default_str();
@@ -114,6 +163,8 @@ int Main(int argc, char** argv) {
         {.seed = options.seed, .train_per_class = options.count - test, .test_per_class = test});
     std::cout << written.pictures << " pictures in " << options.out << (written.was_there ? " (were there)" : "")
               << "\n";
+  } else if (*withdraw) {
+    WithdrawAll(options);
   } else if (*sheet) {
     const Bytes png = learning::synthetic::EncodeContactSheet({.seed = options.seed});
     WriteFileAtomically(files, options.out, AsText(png));

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <iterator>
 #include <set>
+#include <utility>
 
 #include "common/random.h"
 
@@ -20,20 +21,41 @@ learning::ImportProgress NeverStop(const std::function<void(std::uint64_t, std::
 
 std::vector<std::int64_t> LabelsOf(const ClassSet& classes) { return {classes.begin(), classes.end()}; }
 
+std::set<Digest> PicturesOf(const learning::ExemplarStore& store) {
+  std::set<Digest> pictures;
+  for (const learning::ExemplarList& list : store.lists) {
+    for (const auto* part : {&list.herding, &list.uncertainty}) {
+      for (const learning::Exemplar& exemplar : *part) pictures.insert(exemplar.picture);
+    }
+  }
+  return pictures;
+}
+
 }  // namespace
 
 Pictures::Pictures(FileSystem& files, const SiteSettings& settings, const Path& state_folder, const Plan& plan,
-                   const std::function<void(std::uint64_t done, std::uint64_t total)>& on_progress)
+                   const std::function<void(std::uint64_t done, std::uint64_t total)>& on_progress,
+                   std::set<Digest> withdrawn)
     : pictures_(files,
                 {.name = settings.site,
                  .folder = settings.pictures,
                  .layout = settings.layout,
                  .labels = settings.labels,
                  .crop = 0},
-                state_folder, plan.classes, plan.model.input_px, plan.augmentation, NeverStop(on_progress)) {}
+                state_folder, plan.classes, plan.model.input_px, plan.augmentation, NeverStop(on_progress)),
+      withdrawn_(std::move(withdrawn)) {}
+
+std::vector<std::uint32_t> Pictures::Positions(learning::DomainPart part, std::span<const std::int64_t> labels) const {
+  std::vector<std::uint32_t> positions = pictures_.Positions(part, labels);
+  if (withdrawn_.empty()) return positions;
+  std::erase_if(positions, [&](std::uint32_t position) {
+    return withdrawn_.contains(pictures_.index().pictures[position].digest);
+  });
+  return positions;
+}
 
 std::vector<std::uint32_t> Pictures::TrainPositions(const ClassSet& classes, const learning::ExemplarStore& own) const {
-  const std::vector<std::uint32_t> task = pictures_.Positions(learning::DomainPart::kTrain, LabelsOf(classes));
+  const std::vector<std::uint32_t> task = Positions(learning::DomainPart::kTrain, LabelsOf(classes));
   const std::vector<std::uint32_t> kept = PositionsOf(own);
   std::vector<std::uint32_t> all;
   std::set_union(task.begin(), task.end(), kept.begin(), kept.end(), std::back_inserter(all));
@@ -46,7 +68,7 @@ std::unique_ptr<learning::BatchSource> Pictures::Train(const ClassSet& classes,
 }
 
 std::unique_ptr<learning::BatchSource> Pictures::Test(const ClassSet& classes) const {
-  return pictures_.Batches(pictures_.Positions(learning::DomainPart::kTest, LabelsOf(classes)));
+  return pictures_.Batches(Positions(learning::DomainPart::kTest, LabelsOf(classes)));
 }
 
 std::unique_ptr<learning::BatchSource> Pictures::Rehearsal(const learning::ExemplarStore& store) const {
@@ -55,28 +77,26 @@ std::unique_ptr<learning::BatchSource> Pictures::Rehearsal(const learning::Exemp
 
 std::unique_ptr<learning::BatchSource> Pictures::HeldOut(const ClassSet& classes, const learning::ExemplarStore& store,
                                                          std::uint32_t count, std::uint64_t seed) const {
-  const std::vector<std::uint32_t> all = pictures_.Positions(learning::DomainPart::kTrain, LabelsOf(classes));
-  const std::vector<std::uint32_t> kept = PositionsOf(store);
-  std::vector<std::uint32_t> rest;
-  std::set_difference(all.begin(), all.end(), kept.begin(), kept.end(), std::back_inserter(rest));
+  // Withdrawn pictures take part in the draw and are dropped from what it gives: so a withdrawal leaves fewer of the
+  // same pictures, and a judge's counts before and after it can be compared (docs/round_log.md).
+  const std::set<Digest> kept = PicturesOf(store);
+  std::vector<std::uint32_t> rest = pictures_.Positions(learning::DomainPart::kTrain, LabelsOf(classes));
+  const auto digest = [&](std::uint32_t position) { return pictures_.index().pictures[position].digest; };
+  std::erase_if(rest, [&](std::uint32_t position) { return kept.contains(digest(position)); });
   RandomStream random(seed);
   std::vector<std::uint32_t> chosen;
   for (const std::uint32_t place : Permutation(static_cast<std::uint32_t>(rest.size()), random)) {
     if (chosen.size() < count) chosen.push_back(rest[place]);
   }
+  std::erase_if(chosen, [&](std::uint32_t position) { return withdrawn_.contains(digest(position)); });
   std::sort(chosen.begin(), chosen.end());
   return pictures_.Batches(chosen);
 }
 
 std::vector<std::uint32_t> Pictures::PositionsOf(const learning::ExemplarStore& store) const {
-  std::set<Digest> kept;
-  for (const learning::ExemplarList& list : store.lists) {
-    for (const auto* part : {&list.herding, &list.uncertainty}) {
-      for (const learning::Exemplar& exemplar : *part) kept.insert(exemplar.picture);
-    }
-  }
+  const std::set<Digest> kept = PicturesOf(store);
   std::vector<std::uint32_t> positions;
-  for (const std::uint32_t position : pictures_.Positions(learning::DomainPart::kTrain)) {
+  for (const std::uint32_t position : Positions(learning::DomainPart::kTrain)) {
     if (kept.contains(pictures_.index().pictures[position].digest)) positions.push_back(position);
   }
   return positions;

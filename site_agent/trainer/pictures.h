@@ -11,6 +11,8 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -25,9 +27,11 @@ namespace hemafed::trainer {
 
 class Pictures {
  public:
-  // `on_progress(done, total)` is called while pictures are read and decoded. All borrowed.
+  // `on_progress(done, total)` is called while pictures are read and decoded. All borrowed but `withdrawn`: pictures
+  // that are in no source, though their files may still be there.
   Pictures(FileSystem& files, const SiteSettings& settings, const Path& state_folder, const Plan& plan,
-           const std::function<void(std::uint64_t done, std::uint64_t total)>& on_progress);
+           const std::function<void(std::uint64_t done, std::uint64_t total)>& on_progress,
+           std::set<Digest> withdrawn = {});
 
   // Training pictures of these classes, and those that the lists name beside them: what an active site learns from.
   [[nodiscard]] std::vector<std::uint32_t> TrainPositions(const ClassSet& classes,
@@ -39,7 +43,7 @@ class Pictures {
   // The training pictures that the lists name, in the source's own order (by digest). Pictures that are gone are left
   // out.
   [[nodiscard]] std::unique_ptr<learning::BatchSource> Rehearsal(const learning::ExemplarStore& store) const;
-  // Up to `count` training pictures of these classes that no list names, chosen by the seed.
+  // Up to `count` training pictures of these classes that no list names, drawn before the withdrawn ones are left out.
   [[nodiscard]] std::unique_ptr<learning::BatchSource> HeldOut(const ClassSet& classes,
                                                                const learning::ExemplarStore& store,
                                                                std::uint32_t count, std::uint64_t seed) const;
@@ -48,9 +52,12 @@ class Pictures {
   [[nodiscard]] const learning::DomainPictures& domain() const { return pictures_; }
 
  private:
+  [[nodiscard]] std::vector<std::uint32_t> Positions(learning::DomainPart part,
+                                                     std::span<const std::int64_t> labels = {}) const;
   [[nodiscard]] std::vector<std::uint32_t> PositionsOf(const learning::ExemplarStore& store) const;
 
   learning::DomainPictures pictures_;
+  std::set<Digest> withdrawn_;
 };
 
 }  // namespace hemafed::trainer

@@ -9,6 +9,10 @@
 
 namespace hemafed::trainer {
 
+std::string SourceInBundle(const Digest& bundle, std::uint64_t place) {
+  return bundle.Hex() + "/" + std::to_string(place);
+}
+
 ReceivedPictures::ReceivedPictures(FileSystem& files, const Path& vault, const Digest& plan)
     : files_(files),
       folder_(vault / ("received-" + plan.Hex().substr(0, 16))),
@@ -36,6 +40,22 @@ void ReceivedPictures::ReadTile(const Digest& picture, std::span<std::uint8_t> o
 void ReceivedPictures::PutTile(const Digest& picture, ByteView tile) const {
   files_.CreateFolders(folder_, 0700);
   WriteSealedFile(files_, TileFile(picture), key_, TileContext(picture), tile);
+}
+
+std::size_t ReceivedPictures::Remove(const std::string& sender, const Digest& bundle,
+                                     const std::vector<std::uint64_t>& places) const {
+  std::set<std::string> sources;
+  for (const std::uint64_t place : places) sources.insert(SourceInBundle(bundle, place));
+  learning::ExemplarStore lists = Lists();
+  std::size_t removed = 0;
+  for (learning::ExemplarList& list : lists.lists) {
+    if (list.domain != sender) continue;
+    for (auto* part : {&list.herding, &list.uncertainty}) {
+      removed += std::erase_if(*part, [&](const learning::Exemplar& one) { return sources.contains(one.source); });
+    }
+  }
+  Settle(lists);
+  return removed;
 }
 
 void ReceivedPictures::Settle(const learning::ExemplarStore& lists) const {

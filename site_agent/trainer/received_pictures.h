@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "common/file_system.h"
 #include "common/sealed_file.h"
@@ -25,6 +26,9 @@
 #include "learning/continual/exemplar_store.h"
 
 namespace hemafed::trainer {
+
+// How the lists name where a received picture came from.
+[[nodiscard]] std::string SourceInBundle(const Digest& bundle, std::uint64_t place);
 
 class ReceivedPictures {
  public:
@@ -37,6 +41,8 @@ class ReceivedPictures {
   void ReadTile(const Digest& picture, std::span<std::uint8_t> out) const;
 
   void PutTile(const Digest& picture, ByteView tile) const;
+  // Removes the sender's pictures with these places in this bundle; returns how many were held. Durable.
+  std::size_t Remove(const std::string& sender, const Digest& bundle, const std::vector<std::uint64_t>& places) const;
   // Makes these the lists, durably, and removes every tile that none of them names.
   void Settle(const learning::ExemplarStore& lists) const;
 

@@ -8,6 +8,7 @@
 #include "learning/continual/evaluate.h"
 #include "site_agent/trainer/jobs.h"
 #include "site_agent/trainer/rounded_features.h"
+#include "site_agent/trainer/stored_exemplars.h"
 
 namespace hemafed::trainer {
 
@@ -51,9 +52,9 @@ json RunJudgementJob(const JobContext& context) {
     const TaskPlan& earlier = plan.tasks[task];
     if (earlier.site == job.site) learned.insert(learned.end(), earlier.classes.begin(), earlier.classes.end());
   }
-  // The same pictures in every round of the task.
+  // The same pictures in every round of the task, or fewer of them.
   const auto source = context.pictures().HeldOut(
-      learned, context.vault.Load(job.plan), plan.retention.pictures,
+      learned, StoredExemplars(context.files, context.folder.Vault(), job.plan), plan.retention.pictures,
       DeriveSeed(plan.seed, "retention of task " + std::to_string(job.task) + " at " + job.site));
   if (source->Size() < plan.min_pictures) return JudgementReport{}.ToJson();
   const learning::Classifier candidate = context.LoadModel(job.model);

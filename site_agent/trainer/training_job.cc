@@ -12,6 +12,8 @@
 #include "learning/continual/local_training.h"
 #include "site_agent/trainer/jobs.h"
 #include "site_agent/trainer/quantize.h"
+#include "site_agent/trainer/residuals.h"
+#include "site_agent/trainer/step_loss.h"
 
 namespace hemafed::trainer {
 
@@ -22,7 +24,11 @@ namespace {
 // Threads that make batches while training uses the last one: one makes them faster than any network here takes them.
 constexpr unsigned kLoaders = 1;
 
-std::uint64_t Millionths(double value) { return static_cast<std::uint64_t>(std::llround(std::max(0.0, value) * 1e6)); }
+// Of what a report says; more than it can say is its most.
+std::uint64_t Millionths(double value) {
+  constexpr auto kMost = static_cast<double>(kMaxLossMillionths);
+  return static_cast<std::uint64_t>(std::llround(std::min(kMost, std::max(0.0, value * 1e6))));
+}
 
 learning::TrainingSettings SettingsOf(const Plan& plan, const Job& job) {
   const TaskPlan& task = plan.tasks[job.task];
@@ -36,7 +42,6 @@ learning::TrainingSettings SettingsOf(const Plan& plan, const Job& job) {
                   .nesterov = training.nesterov,
                   .weight_decay = training.weight_decay,
                   .clip_norm = training.clip_norm},
-          .gamma = task.gamma,
           .dropout = plan.model.dropout,
           .freeze_affine = !training.train_affine,
           .augment = true,
@@ -87,11 +92,6 @@ class Probe {
   DistillationProbe result_;
 };
 
-Path ResidualFile(const TrainerFolder& folder, const Job& job, std::uint32_t round) {
-  return folder.Residuals() / (job.plan.Hex().substr(0, 8) + "-t" + std::to_string(job.task) + "-r" +
-                               std::to_string(round) + ".safetensors");
-}
-
 // The update as integers; what rounding leaves over is kept for the next round.
 QuantizedUpdate WriteIntegers(const JobContext& context, const learning::Classifier& trained, const Path& base) {
   const Job& job = context.job;
@@ -129,6 +129,7 @@ json RunTrainingJob(const JobContext& context) {
     probe->MeasureBase(model, LayoutOfModel(SafetensorsReader::Open(context.files, base)));
   }
 
+  const std::unique_ptr<learning::LocalLoss> loss = LossOf(context, *source, teacher ? &*teacher : nullptr);
   const std::string phase = job.rehearsing ? "rehearsing" : "training";
   context.progress(phase, 0, context.task().training.steps, 0);
   const auto on_step = [&](const learning::TrainingProgress& progress) {
@@ -136,7 +137,7 @@ json RunTrainingJob(const JobContext& context) {
     context.progress(phase, progress.steps_done, progress.steps, progress.pictures_done);
   };
   const learning::TrainingReport trained =
-      TrainLocally(model, teacher ? &*teacher : nullptr, *source, SettingsOf(plan, job),
+      TrainLocally(model, *loss, *source, SettingsOf(plan, job),
                    {.plan_seed = plan.seed, .task = job.task, .round = job.round, .site = job.site}, on_step);
 
   UpdateReport report;
@@ -152,7 +153,7 @@ json RunTrainingJob(const JobContext& context) {
   report.classes = WithholdSmall(CountsByClass(*source, plan.classes.size()), plan.min_pictures);
   report.steps = trained.steps;
   report.loss_millionths = Millionths(trained.mean_loss);
-  report.distillation_millionths = Millionths(trained.mean_distillation);
+  report.distillation_millionths = Millionths(trained.mean_extra);
   report.residual = update.residual;
   return report.ToJson();
 }

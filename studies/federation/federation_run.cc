@@ -127,7 +127,7 @@ class Run {
     result_.seconds_thousandths = result_.answers.seconds_thousandths = course.seconds_thousandths;
     result_.log_root = simulation.log().root();
     result_.entries = simulation.log().size();
-    result_.model = result_.answers.model = simulation.state().model();
+    result_.model = result_.answers.model = simulation.state().scored_model();
     result_.answers.train_pictures = PicturesOf(plan_);
     pictures_ = result_.answers.train_pictures;
     for (const Column& column : plan_.Columns()) result_.columns.push_back(column.title);

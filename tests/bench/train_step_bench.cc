@@ -74,7 +74,6 @@ void Measure(Architecture architecture, std::int64_t side, std::uint32_t batch, 
                                   .learning_rate = 1e-4,
                                   .schedule = LearningRateSchedule::kConstant,
                                   .sgd = {.momentum = 0.9, .nesterov = true, .weight_decay = 1e-4, .clip_norm = 5},
-                                  .gamma = 1,
                                   .dropout = 0.2,
                                   .freeze_affine = false,
                                   .augment = false,
@@ -83,7 +82,8 @@ void Measure(Architecture architecture, std::int64_t side, std::uint32_t batch, 
   const auto train = [&](const Classifier* teacher) {
     Classifier model = base.Clone();
     return MeasureLoop(batch, [&](const auto& tick) {
-      TrainLocally(model, teacher, source, settings, {1, 0, 0, "bench"}, [&](const TrainingProgress&) { tick(); });
+      TrainLocally(model, DistilledLoss(teacher, 1), source, settings, {1, 0, 0, "bench"},
+                   [&](const TrainingProgress&) { tick(); });
     });
   };
   const Speed alone = train(nullptr);

@@ -234,5 +234,71 @@ TEST(IsPlainName, KeepsToWhatPathsAndTablesCanHold) {
   EXPECT_FALSE(IsPlainName(std::string(49, 'a')));
 }
 
+std::string Strategic(const std::string& strategy, const std::string& policy) {
+  return testing_support::WithStrategy(Good(), strategy, policy);
+}
+
+TEST(PlanStrategies, ReadTheirNumbersAndSayWhatTheyNeed) {
+  const Plan icarl = ParsePlan(Strategic(testing_support::kIcarl, "sealed"), "plan");
+  EXPECT_TRUE(icarl.CollectsMeans() && icarl.Distils() && icarl.KeepsExemplars());
+  EXPECT_EQ(icarl.tasks[0].gamma, 1.0);
+  EXPECT_EQ(icarl.Holders(1), (std::vector<std::string>{"second", "first"})) << "whatever the policy";
+  const Plan ewc = ParsePlan(Strategic(testing_support::kEwc, "none"), "plan");
+  EXPECT_EQ(ewc.strategy.penalty_share, 0.9);
+  EXPECT_EQ(ewc.strategy.importance, 3000.0);
+  EXPECT_EQ(ewc.strategy.fisher_pictures, 20u);
+  EXPECT_TRUE(ewc.MeasuresFisher(0));
+  EXPECT_FALSE(ewc.MeasuresFisher(1)) << "nothing follows the last task";
+  EXPECT_FALSE(ewc.Distils());
+  const Plan derpp = ParsePlan(Strategic(testing_support::kDerpp, "local"), "plan");
+  EXPECT_EQ(derpp.strategy.alpha, 0.5);
+  EXPECT_EQ(derpp.strategy.beta, 0.5);
+  const Plan slow = ParsePlan(Strategic(testing_support::kSlowFast, "federated"), "plan");
+  EXPECT_EQ(slow.strategy.slow_rate, 1u << 13);
+  EXPECT_TRUE(slow.KeepsSlowModel());
+  std::string mixed = testing_support::SmallPlanText(Sha256Of("weights"), "federated", testing_support::kMixedTasks);
+  const Plan wa = ParsePlan(testing_support::WithStrategy(mixed, testing_support::kWa, "federated"), "plan");
+  EXPECT_EQ(wa.strategy.temperature, 2.0);
+  EXPECT_TRUE(wa.Distils());
+  EXPECT_FALSE(wa.AlignsHead(0)) << "no row is old";
+  EXPECT_TRUE(wa.AlignsHead(1));
+  EXPECT_FALSE(wa.AlignsHead(2)) << "no row is new";
+  for (const Plan* plan : {&icarl, &ewc, &derpp, &slow, &wa}) {
+    EXPECT_EQ(StrategyName(plan->strategy.kind), plan == &icarl   ? "icarl"
+                                                 : plan == &ewc   ? "ewc"
+                                                 : plan == &derpp ? "derpp"
+                                                 : plan == &slow  ? "slow_fast"
+                                                                  : "wa");
+  }
+}
+
+TEST(PlanStrategies, RefuseWhatCannotRunOrWouldSayNothing) {
+  const auto refused = [](const std::string& text, const char* words) {
+    EXPECT_ERROR(ErrorCode::kInvalidInput, words, (void)ParsePlan(text, "plan"));
+  };
+  refused(Strategic(testing_support::kEwc, "federated"), "the strategy keeps no exemplars");
+  refused(Strategic(testing_support::kIcarl, "none"), "the strategy rehearses");
+  refused(With(Strategic(testing_support::kIcarl, "federated"), "exemplars = 12", "exemplars = 9"),
+          "leaves fewer than min_pictures for each list");
+  refused(Strategic(testing_support::kDerpp, "sealed"), "sealed does not go with strategy derpp");
+  refused(Strategic(testing_support::kSlowFast, "sealed"), "sealed does not go with strategy slow_fast");
+  refused(Strategic("name = \"derpp\"\nalpha = 0.0\nbeta = 0.0\n", "local"), "nothing is rehearsed");
+  refused(Strategic(With(testing_support::kEwc, "fisher_pictures = 20", "fisher_pictures = 9"), "none"),
+          "fewer than min_pictures");
+  refused(Strategic(With(testing_support::kEwc, "lambda = 0.9", "lambda = 1.0"), "none"), "lambda");
+  refused(Strategic(With(testing_support::kSlowFast, "rate = 0.25", "rate = 0.00001"), "local"), "rate");
+  refused(Strategic(With(testing_support::kWa, "probe = 16", "probe = 16\ngamma = 1.0"), "local"), "gamma");
+  refused(With(Strategic(testing_support::kWa, "federated"), "rule = \"mean\"", "rule = \"distillation\""),
+          "uacl or icarl");
+  refused(Strategic(With(testing_support::kIcarl, "gamma = 1.0\n", ""), "local"), "gamma");
+  refused(With(Strategic(testing_support::kIcarl, "federated"), "exemplars = 12", "exemplars = 12\npasses = 10"),
+          "passes");
+  const std::string rise = "max_share = 0.5\nmax_rise = 0.5";
+  EXPECT_EQ(ParsePlan(With(Good(), "max_share = 0.5", rise), "plan").aggregation.max_rise_millionths, 500'000u);
+  refused(With(Strategic(testing_support::kDerpp, "federated"), "max_share = 0.5", rise), "needs strategy uacl");
+  refused(With(Strategic(testing_support::kIcarl, "local"), "max_share = 0.5", rise), "the policy federated");
+  refused(With(Good(), "max_share = 0.5", "max_share = 0.5\nmax_rise = 0.0"), "max_rise");
+}
+
 }  // namespace
 }  // namespace hemafed

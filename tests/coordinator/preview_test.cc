@@ -42,6 +42,21 @@ TEST(PreviewPlan, SaysThatAnAnalyticPlanTrainsNothing) {
   EXPECT_FALSE(Says(text, "local trainings")) << text;
 }
 
+TEST(PreviewPlan, SaysWhatEachStrategySendsBesideUpdates) {
+  const auto preview = [](const char* strategy, const char* policy) {
+    return PreviewPlan(
+        ParsePlan(testing_support::WithStrategy(SmallPlanText(Sha256Of("w")), strategy, policy), "plan"));
+  };
+  EXPECT_TRUE(Says(preview(testing_support::kIcarl, "federated"), "answers by the nearest of them"));
+  EXPECT_TRUE(Says(preview(testing_support::kEwc, "none"), "Fisher information of at most 20 pictures"));
+  EXPECT_TRUE(Says(preview(testing_support::kDerpp, "local"), "the models that its own tasks ended with"));
+  EXPECT_TRUE(Says(preview(testing_support::kWa, "federated"), "the old ones' mean length"));
+  EXPECT_TRUE(Says(preview(testing_support::kSlowFast, "federated"), "follows by 0.25 of the way in each round"));
+  std::string guarded = SmallPlanText(Sha256Of("w"));
+  guarded.replace(guarded.find("max_share"), 0, "max_rise = 0.75\n");
+  EXPECT_TRUE(Says(PreviewPlan(ParsePlan(guarded, "plan")), "has risen by more than 0.75 since"));
+}
+
 TEST(PreviewPlan, SaysPlainlyThatPicturesMoveAndBetweenWhom) {
   const std::string sealed =
       PreviewPlan(ParsePlan(SmallPlanText(Sha256Of("weights"), "sealed", testing_support::kMixedTasks), "plan"));

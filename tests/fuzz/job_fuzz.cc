@@ -47,10 +47,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     Try([&] { ReadReport<hemafed::UpdateReport>(body); });
     Try([&] { ReadReport<hemafed::ExemplarReport>(body); });
     Try([&] { ReadReport<hemafed::SumsReport>(body); });
+    Try([&] { ReadReport<hemafed::FisherReport>(body); });
+    Try([&] { ReadReport<hemafed::MeansReport>(body); });
     Try([&] { ReadReport<hemafed::TrainerKeyReport>(body); });
     Try([&] { ReadReport<hemafed::AgreementReport>(body); });
     Try([&] { ReadReport<hemafed::BundleReport>(body); });
     Try([&] { ReadReport<hemafed::ReceivedReport>(body); });
+    Try([&] { ReadReport<hemafed::WithdrawalReport>(body); });
+    Try([&] { ReadReport<hemafed::RemovedReport>(body); });
   });
   return 0;
 }

@@ -52,14 +52,13 @@ class FederatedGradient : public testing::Test {
                                     .learning_rate = kRate,
                                     .schedule = LearningRateSchedule::kConstant,
                                     .sgd = {.momentum = 0, .nesterov = false, .weight_decay = 0, .clip_norm = 0},
-                                    .gamma = kGamma,
                                     .dropout = 0,
                                     .freeze_affine = false,
                                     .augment = false,
                                     .sampling = Sampling::kUniform,
                                     .threads = 1};
     const std::string name = "site " + std::to_string(site);
-    (void)TrainLocally(model, &teacher_, sources_[site], settings,
+    (void)TrainLocally(model, DistilledLoss(&teacher_, kGamma), sources_[site], settings,
                        {.plan_seed = 9, .task = 1, .round = 0, .site = name}, {});
     return Difference(model);
   }

@@ -32,13 +32,14 @@ TrainingSettings PlainSettings() {
           .learning_rate = 0.1,
           .schedule = LearningRateSchedule::kConstant,
           .sgd = {.momentum = 0, .nesterov = false, .weight_decay = 0, .clip_norm = 0},
-          .gamma = 1.0,
           .dropout = 0,
           .freeze_affine = false,
           .augment = false,
           .sampling = Sampling::kUniform,
           .threads = 1};
 }
+
+const DistilledLoss kLabelsAlone(nullptr, 0);
 
 const TrainingPlace kPlace{.plan_seed = 42, .task = 1, .round = 0, .site = "raabin"};
 
@@ -73,7 +74,7 @@ TEST(LocalTraining, LearnsPicturesThatDifferByColour) {
   settings.dropout = 0.2;
   settings.sampling = Sampling::kBalanced;
   const std::uint64_t before = Correct(model, unseen);
-  const TrainingReport report = TrainLocally(model, nullptr, source, settings, kPlace, {});
+  const TrainingReport report = TrainLocally(model, kLabelsAlone, source, settings, kPlace, {});
   EXPECT_LT(report.last_loss, 0.5 * report.first_loss);
   EXPECT_GE(Correct(model, unseen), 57u);  // 95 %
   EXPECT_LT(before, 45u);
@@ -92,7 +93,7 @@ TEST(LocalTraining, SameInputGivesTheSameBits) {
     std::vector<Classifier> runs;
     for (int run = 0; run < 2; ++run) {
       runs.push_back(RecipeModel(Architecture::kSmallCnn, 3));
-      TrainLocally(runs.back(), &teacher, source, settings, kPlace, {});
+      TrainLocally(runs.back(), DistilledLoss(&teacher, 1), source, settings, kPlace, {});
     }
     EXPECT_TRUE(SameBits(runs[0], runs[1])) << threads << " threads";
     EXPECT_FALSE(SameBits(runs[0], RecipeModel(Architecture::kSmallCnn, 3)));
@@ -110,7 +111,7 @@ TEST(LocalTraining, Lite0GivesTheSameBitsTwice) {
   std::vector<Classifier> runs;
   for (int run = 0; run < 2; ++run) {
     runs.push_back(teacher.Clone());
-    TrainLocally(runs.back(), &teacher, source, settings, kPlace, {});
+    TrainLocally(runs.back(), DistilledLoss(&teacher, 1), source, settings, kPlace, {});
   }
   EXPECT_TRUE(SameBits(runs[0], runs[1]));
   // Statistics are frozen, everything else moved.
@@ -129,7 +130,7 @@ TEST(LocalTraining, SeedTaskRoundAndSiteEachChangeTheDraws) {
   for (const TrainingPlace& place : {kPlace, TrainingPlace{43, 1, 0, "raabin"}, TrainingPlace{42, 2, 0, "raabin"},
                                      TrainingPlace{42, 1, 1, "raabin"}, TrainingPlace{42, 1, 0, "bccd"}}) {
     runs.push_back(RecipeModel(Architecture::kSmallCnn, 3));
-    TrainLocally(runs.back(), nullptr, source, settings, place, {});
+    TrainLocally(runs.back(), kLabelsAlone, source, settings, place, {});
     for (std::size_t i = 0; i + 1 < runs.size(); ++i) EXPECT_FALSE(SameBits(runs[i], runs.back())) << i;
   }
 }
@@ -141,12 +142,11 @@ TEST(LocalTraining, OneStepIsTheGradientOfTheFormulaOnTheDocumentedDraw) {
   TrainingSettings settings = PlainSettings();
   settings.rounds = 5;
   settings.schedule = LearningRateSchedule::kLinear;
-  settings.gamma = 3.0;
   settings.dropout = 0.25;
   settings.augment = true;
   Classifier trained = base.Clone();
   const TrainingPlace place{42, 1, 2, "raabin"};  // Global step 2 of 5.
-  TrainLocally(trained, &teacher, source, settings, place, {});
+  TrainLocally(trained, DistilledLoss(&teacher, 3.0), source, settings, place, {});
 
   const std::string purpose = "task 1 site raabin ";
   const std::vector<std::int64_t> labels = {0, 1, 2, 0, 1, 2, 0, 1, 2, 0};
@@ -186,9 +186,8 @@ TEST(LocalTraining, OneFederatedStepIsTheCentralStepOverTheUnion) {
     MemorySource source = Part(pictures, labels, first, count);
     TrainingSettings settings = PlainSettings();
     settings.batch = static_cast<std::uint32_t>(count);
-    settings.gamma = 5.0;
     Classifier model = base.Clone(at::kDouble);
-    TrainLocally(model, &teacher, source, settings, kPlace, {});
+    TrainLocally(model, DistilledLoss(&teacher, 5.0), source, settings, kPlace, {});
     std::vector<at::Tensor> update;
     for (std::size_t i = 0; i < model.tensors().size(); ++i) {
       update.push_back(model.tensors()[i].value - base.tensors()[i].value);
@@ -208,12 +207,11 @@ TEST(LocalTraining, OneFederatedStepIsTheCentralStepOverTheUnion) {
 TEST(LocalTraining, GammaZeroWithATeacherEqualsNoTeacher) {
   MemorySource source = EasyPictures(10, 3, 16, 1);
   const Classifier teacher = RecipeModel(Architecture::kSmallCnn, 3, 7);
-  TrainingSettings settings = PlainSettings();
-  settings.gamma = 0.0;
+  const TrainingSettings settings = PlainSettings();
   Classifier with = RecipeModel(Architecture::kSmallCnn, 3);
   Classifier without = RecipeModel(Architecture::kSmallCnn, 3);
-  TrainLocally(with, &teacher, source, settings, kPlace, {});
-  TrainLocally(without, nullptr, source, settings, kPlace, {});
+  TrainLocally(with, DistilledLoss(&teacher, 0), source, settings, kPlace, {});
+  TrainLocally(without, kLabelsAlone, source, settings, kPlace, {});
   EXPECT_TRUE(SameBits(with, without));
 }
 
@@ -222,7 +220,7 @@ TEST(LocalTraining, TheTeacherDoesNotChange) {
   const Classifier teacher = RecipeModel(Architecture::kSmallCnn, 3, 7);
   const Classifier before = teacher.Clone();
   Classifier model = RecipeModel(Architecture::kSmallCnn, 3);
-  TrainLocally(model, &teacher, source, PlainSettings(), kPlace, {});
+  TrainLocally(model, DistilledLoss(&teacher, 1), source, PlainSettings(), kPlace, {});
   EXPECT_TRUE(SameBits(teacher, before));
   for (const NamedTensor& tensor : teacher.tensors()) EXPECT_FALSE(tensor.value.requires_grad());
 }
@@ -234,7 +232,7 @@ TEST(LocalTraining, ReportsEveryStepAndCountsPictures) {
   TrainingSettings settings = PlainSettings();
   settings.steps = 5;
   std::vector<TrainingProgress> seen;
-  const TrainingReport report = TrainLocally(model, &teacher, source, settings, kPlace,
+  const TrainingReport report = TrainLocally(model, DistilledLoss(&teacher, 1), source, settings, kPlace,
                                              [&](const TrainingProgress& progress) { seen.push_back(progress); });
   ASSERT_EQ(seen.size(), 5u);
   double loss = 0.0;
@@ -244,14 +242,14 @@ TEST(LocalTraining, ReportsEveryStepAndCountsPictures) {
     EXPECT_EQ(seen[i].steps, 5u);
     EXPECT_EQ(seen[i].pictures_done, 4 * (i + 1));
     EXPECT_GT(seen[i].gradient_norm, 0.0);
-    loss += (seen[i].cross_entropy + seen[i].distillation) / 5;
-    distillation += seen[i].distillation / 5;
+    loss += (seen[i].cross_entropy + seen[i].extra) / 5;
+    distillation += seen[i].extra / 5;
   }
   EXPECT_NEAR(report.mean_loss, loss, 1e-5);
-  EXPECT_NEAR(report.mean_distillation, distillation, 1e-9);
+  EXPECT_NEAR(report.mean_extra, distillation, 1e-9);
   EXPECT_EQ(report.pictures, 20u);
   EXPECT_EQ(report.pictures_per_class, (std::vector<std::uint64_t>{10, 10, 0}));
-  EXPECT_NEAR(report.last_loss, seen.back().cross_entropy + seen.back().distillation, 1e-5);
+  EXPECT_NEAR(report.last_loss, seen.back().cross_entropy + seen.back().extra, 1e-5);
   for (const NamedTensor& tensor : model.tensors()) EXPECT_FALSE(tensor.value.requires_grad());
 }
 
@@ -270,7 +268,7 @@ TEST(LocalTraining, ALossThatIsNotFiniteNamesTheStep) {
   EXPECT_ERROR(
       ErrorCode::kInvalidInput,
       std::string("not a finite number in step ") + (in_first ? "0" : "1") + " of round 0, task 1, site raabin",
-      TrainLocally(model, nullptr, source, settings, kPlace, {}));
+      TrainLocally(model, kLabelsAlone, source, settings, kPlace, {}));
   for (const NamedTensor& tensor : model.tensors()) EXPECT_FALSE(tensor.value.requires_grad());
 }
 
@@ -284,7 +282,7 @@ TEST(LocalTraining, BatchesFetchedAheadChangeNoBit) {
     settings.steps = 7;
     settings.augment = true;
     settings.loaders = loaders;
-    const TrainingReport report = TrainLocally(model, nullptr, source, settings, kPlace, {});
+    const TrainingReport report = TrainLocally(model, kLabelsAlone, source, settings, kPlace, {});
     EXPECT_EQ(source.batches, 7);
     if (!want) {
       want = std::move(model);
@@ -305,7 +303,7 @@ TEST(LocalTraining, AnExceptionFromTheObserverStopsIt) {
   TrainingSettings settings = PlainSettings();
   settings.steps = 10;
   EXPECT_ERROR(ErrorCode::kInterrupted, "stop",
-               TrainLocally(model, nullptr, source, settings, kPlace, [](const auto& p) {
+               TrainLocally(model, kLabelsAlone, source, settings, kPlace, [](const auto& p) {
                  if (p.steps_done == 2) throw Error(ErrorCode::kInterrupted, "stop");
                }));
   EXPECT_EQ(source.batches, 2);
@@ -319,25 +317,26 @@ TEST(LocalTraining, SettingsAndSourcesThatCannotRunAreRefusedBeforeTheFirstStep)
   const auto with = [&](const auto& change) {
     TrainingSettings settings = PlainSettings();
     change(settings);
-    TrainLocally(model, nullptr, source, settings, kPlace, {});
+    TrainLocally(model, kLabelsAlone, source, settings, kPlace, {});
   };
   EXPECT_ERROR(ErrorCode::kInvalidInput, "steps", with([](auto& s) { s.steps = 0; }));
   EXPECT_ERROR(ErrorCode::kInvalidInput, "batch", with([](auto& s) { s.batch = 5000; }));
   EXPECT_ERROR(ErrorCode::kInvalidInput, "rounds", with([](auto& s) { s.rounds = 0; }));
   EXPECT_ERROR(ErrorCode::kInvalidInput, "learning_rate", with([](auto& s) { s.learning_rate = 0; }));
-  EXPECT_ERROR(ErrorCode::kInvalidInput, "gamma", with([](auto& s) { s.gamma = -1; }));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "gamma", DistilledLoss(nullptr, -1));
   EXPECT_ERROR(ErrorCode::kInvalidInput, "dropout", with([](auto& s) { s.dropout = 1; }));
   EXPECT_ERROR(ErrorCode::kInvalidInput, "threads", with([](auto& s) { s.threads = 0; }));
   EXPECT_ERROR(ErrorCode::kInvalidInput, "momentum", with([](auto& s) { s.sgd.momentum = 1; }));
   EXPECT_ERROR(ErrorCode::kInvalidInput, "beyond the task's rounds",
-               TrainLocally(model, nullptr, source, PlainSettings(), {42, 1, 1, "raabin"}, {}));
-  EXPECT_ERROR(ErrorCode::kInvalidInput, "teacher", TrainLocally(model, &teacher, source, PlainSettings(), kPlace, {}));
+               TrainLocally(model, kLabelsAlone, source, PlainSettings(), {42, 1, 1, "raabin"}, {}));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "teacher",
+               TrainLocally(model, DistilledLoss(&teacher, 1), source, PlainSettings(), kPlace, {}));
   MemorySource four_classes = EasyPictures(10, 4, 16, 1);
   EXPECT_ERROR(ErrorCode::kInvalidInput, "class 3",
-               TrainLocally(model, nullptr, four_classes, PlainSettings(), kPlace, {}));
+               TrainLocally(model, kLabelsAlone, four_classes, PlainSettings(), kPlace, {}));
   MemorySource empty(at::zeros({0, 3, 16, 16}), {});
   EXPECT_ERROR(ErrorCode::kInvalidInput, "no pictures",
-               TrainLocally(model, nullptr, empty, PlainSettings(), kPlace, {}));
+               TrainLocally(model, kLabelsAlone, empty, PlainSettings(), kPlace, {}));
   EXPECT_EQ(source.batches, 0);
   EXPECT_TRUE(SameBits(model, before));
 }

@@ -115,6 +115,12 @@ double Distance(const std::vector<double>& a, const std::vector<double>& b) {
   return std::sqrt(squares);
 }
 
+TEST(NearestMean, RowsAreScaledToLengthOneAndAZeroVectorStaysZero) {
+  const at::Tensor rows = at::tensor({3.0, -4.0, 0.0, 0.0, 0.0, 2.0}, at::kDouble).reshape({3, 2});
+  const at::Tensor want = at::tensor({0.6, -0.8, 0.0, 0.0, 0.0, 1.0}, at::kDouble).reshape({3, 2});
+  EXPECT_TRUE(at::allclose(LengthOne(rows), want, 0, 1e-15));
+}
+
 TEST(NearestMean, ScoresByTheDistanceToMeansOfNormalisedFeatures) {
   TaskSource first("first", {0}, 4);
   TaskSource second("second", {0}, 4, 1.0);

@@ -45,7 +45,8 @@ class FederationHarness {
     FileSystem* coordinator_files = nullptr;  // Null: the machine's.
     std::string policy = "federated";         // Or "analytic": no rehearsal and a solved head.
     std::string tasks = kSmallTasks;
-    std::string top = {};  // More lines of the plan, in front of its tables.
+    std::string top = {};       // More lines of the plan, in front of its tables.
+    std::string strategy = {};  // Lines of [strategy] (consortium_fixture.h); none: uacl or finetuning.
     std::string encoding = "int32";
     std::string rule = "\"mean\"";      // Of [aggregation]; may be followed by further lines.
     std::set<std::string> silent = {};  // Labs whose people say nothing about travelling pictures.
@@ -160,6 +161,7 @@ class FederationHarness {
   static std::string PlanOf(const Options& options, const Digest& weights) {
     if (options.policy == "analytic") return AnalyticPlanText(weights, options.tasks, options.top);
     std::string plan = SmallPlanText(weights, options.policy, options.tasks, options.top);
+    if (!options.strategy.empty()) plan = WithStrategy(std::move(plan), options.strategy, options.policy);
     const std::string mean = "rule = \"mean\"";
     plan.replace(plan.find(mean), mean.size(), "rule = " + options.rule);
     plan.replace(plan.find("int32"), 5, options.encoding);

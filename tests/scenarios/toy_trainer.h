@@ -7,6 +7,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <set>
 #include <string>
 #include <utility>
@@ -18,6 +19,7 @@
 #include "codec/feature_sums.h"
 #include "codec/job_folder.h"
 #include "codec/plan.h"
+#include "codec/prototype_head.h"
 #include "codec/reports.h"
 #include "codec/score_histograms.h"
 #include "codec/sealed_bundle.h"
@@ -43,6 +45,11 @@ class ToyTrainer {
   // Trains fewer steps than the plan's.
   bool lazy = false;
 
+  // Sends Fisher information with a negative root, and class means that are too long.
+  bool spoil = false;
+  // L_dist at the base of each round that it reports; none: always one half.
+  std::function<std::uint64_t(const Job&)> distillation;
+
   // Does nothing, as in a lab that is away.
   bool asleep = false;
   // On how many pictures a candidate disagrees with the teacher; none: never.
@@ -53,8 +60,9 @@ class ToyTrainer {
   std::size_t more_sensitivities = 0;
   // Changes a bundle's file after its report was made, or what the report says of it.
   std::function<void(const Path& bundle, BundleReport& report)> tamper;
-  // Pictures of other hospitals that it holds: sender and digest.
+  // Pictures of other hospitals that it holds: sender and digest; and where they came from: bundle and place.
   std::set<std::pair<std::string, Digest>> received;
+  std::map<std::pair<Digest, std::uint64_t>, std::pair<std::string, Digest>> places;
 
   // Runs what is in todo/; true if there was something.
   bool RunAll() {
@@ -91,7 +99,7 @@ class ToyTrainer {
     files_.CreateFolders(work);
     JobReport report{.job = Sha256Of(text), .body = {}};
     ClassCounts counts(plan.classes.size(), std::nullopt);
-    const std::uint64_t pictures = job.rehearsing ? Kept(plan, job.task) : 50 + site_.size();
+    const std::uint64_t pictures = job.rehearsing ? Kept(plan, job.task) : 50 + site_.size() + received.size();
     if (plan.SolvesHead()) {
       const FeatureSums sums = SumsOf(site_, plan, plan.tasks.at(job.task).classes);
       for (std::uint32_t k = 0; k < sums.classes(); ++k) {
@@ -116,6 +124,9 @@ class ToyTrainer {
       case JobKind::kAgree: report.body = TrainerKeyReport{.key = Key().PublicKey()}.ToJson(); break;
       case JobKind::kSeal: report.body = SealAll(job, plan, work).ToJson(); break;
       case JobKind::kReceive: report.body = TakeIn(job).ToJson(); break;
+      case JobKind::kFisher: report.body = MeasureFisher(job, plan, pictures, work).ToJson(); break;
+      case JobKind::kMeans: report.body = SendMeans(job, plan, work).ToJson(); break;
+      case JobKind::kRemove: report.body = TakeOut(job).ToJson(); break;
     }
     WriteFileAtomically(files_, work / std::string(kReportFileName), report.ToText());
     files_.Rename(work, jobs_.DoneFolder(job.Name()));
@@ -157,13 +168,22 @@ class ToyTrainer {
     return report;
   }
 
+  RemovedReport TakeOut(const Job& job) {
+    const ExpectedRemoval expected = ExpectedRemovalOf(job, OperatorKey());
+    for (const std::uint64_t item : expected.report.items) received.erase(places.at({expected.report.bundle, item}));
+    return {.withdrawal = expected.id};
+  }
+
   ReceivedReport TakeIn(const Job& job) {
     const ExpectedBundle expected = ExpectedBundleOf(job, OperatorKey());
     ReceivedReport report{.bundle = expected.report.file, .held = 0, .trouble = {}};
     try {
       const auto items = OpenSealedBundle(*files_.OpenForRead(jobs_.Object(expected.report.file)), expected.address,
                                           Key(), expected.report.file, [](const BundleItem&, ByteView) {});
-      for (const BundleItem& item : items) received.insert({expected.address.sender, item.picture});
+      for (std::size_t i = 0; i < items.size(); ++i) {
+        places[{expected.report.file, i}] = {expected.address.sender, items[i].picture};
+        received.insert({expected.address.sender, items[i].picture});
+      }
       report.held = items.size();
     } catch (const Error& error) {
       if (error.code() != ErrorCode::kInvalidInput) throw;
@@ -184,6 +204,7 @@ class ToyTrainer {
   UpdateReport Learn(const Job& job, const Plan& plan, std::uint64_t pictures, const ClassCounts& counts,
                      const Path& work) {
     const UpdateLayout layout = LayoutOfModel(SafetensorsReader::Open(files_, jobs_.Object(job.model)));
+    RequireObjects(job);
     const UpdateFormat format{.encoding = plan.aggregation.encoding};
     UpdateWriter writer(files_, work / std::string(kUpdateFileName), layout, format);
     RandomStream random(DeriveSeed(plan.seed, stale ? site_ : site_ + job.Name() + job.model.Hex()));
@@ -208,7 +229,7 @@ class ToyTrainer {
     if (job.teacher) {
       DistillationProbe probe{
           .pictures = std::min<std::uint64_t>(plan.strategy.probe, pictures),
-          .before_millionths = 500'000,
+          .before_millionths = distillation ? distillation(job) : 500'000,
           .after_millionths = 600'000,
           .disagreement_millionths = std::vector<std::uint64_t>(plan.KnownClasses(job.task - 1), 20'000),
           .sensitivity = {}};
@@ -217,6 +238,65 @@ class ToyTrainer {
       report.probe = probe;
     }
     return report;
+  }
+
+  // Roots that depend on the site and the model.
+  FisherReport MeasureFisher(const Job& job, const Plan& plan, std::uint64_t pictures, const Path& work) {
+    const UpdateLayout layout = LayoutOfModel(SafetensorsReader::Open(files_, jobs_.Object(job.model)));
+    UpdateWriter writer(files_, work / std::string(kFisherFileName), layout);
+    RandomStream random(DeriveSeed(plan.seed, "fisher of " + site_ + job.model.Hex()));
+    std::vector<std::int32_t> roots(layout.ValueCount());
+    for (std::int32_t& root : roots) root = spoil ? -1 : static_cast<std::int32_t>(random.NextBelow(5000));
+    writer.Append(roots);
+    const UpdateFileInfo file = writer.Finish();
+    return {.values = file.values,
+            .layout = layout.Hash(),
+            .file = file.file,
+            .file_bytes = file.file_bytes,
+            .pictures = std::min<std::uint64_t>(plan.strategy.fisher_pictures, pictures)};
+  }
+
+  // Means that depend on the site and the model, of every class that this site has learned.
+  MeansReport SendMeans(const Job& job, const Plan& plan, const Path& work) {
+    const UpdateLayout layout = MeansLayout(LayoutOfModel(SafetensorsReader::Open(files_, jobs_.Object(job.model))));
+    const auto width = static_cast<std::size_t>(layout.tensors[0].shape[1]);
+    std::vector<std::int32_t> means(layout.ValueCount());
+    MeansReport report;
+    report.classes.resize(plan.classes.size());
+    RandomStream random(DeriveSeed(plan.seed, "means of " + site_ + job.model.Hex()));
+    const std::uint32_t largest = static_cast<std::uint32_t>(kMaxMean / static_cast<std::int32_t>(width));
+    for (std::uint32_t task = 0; task <= job.task; ++task) {
+      if (plan.tasks[task].site != site_) continue;
+      for (const std::uint32_t label : plan.tasks[task].classes) {
+        report.classes[label] = plan.ExemplarsPerList(job.task + 1);
+        for (std::size_t column = 0; column < width; ++column) {
+          means[label * width + column] = static_cast<std::int32_t>(random.NextBelow(largest)) * (spoil ? 100 : 1);
+        }
+      }
+    }
+    UpdateWriter writer(files_, work / std::string(kMeansFileName), layout);
+    writer.Append(means);
+    const UpdateFileInfo file = writer.Finish();
+    report.values = file.values;
+    report.file = file.file;
+    report.file_bytes = file.file_bytes;
+    return report;
+  }
+
+  // What training is compared with must have come with the job.
+  void RequireObjects(const Job& job) const {
+    std::vector<Digest> objects;
+    if (job.teacher) objects.push_back(*job.teacher);
+    if (job.slow) objects.push_back(*job.slow);
+    for (const JobAnchor& anchor : job.anchors) {
+      objects.push_back(anchor.model);
+      if (anchor.fisher) objects.push_back(*anchor.fisher);
+    }
+    for (const Digest& object : objects) {
+      if (Sha256Of(ReadFile(files_, jobs_.Object(object), 1 << 20)) != object) {
+        throw Error(ErrorCode::kInternal, job.Name() + ": an object is not what its name says");
+      }
+    }
   }
 
   SumsReport Sum(const Job& job, const Plan& plan, const ClassCounts& counts, const Path& work) {

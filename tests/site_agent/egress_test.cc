@@ -5,6 +5,7 @@
 
 #include "codec/evaluation.h"
 #include "codec/exchange.h"
+#include "codec/prototype_head.h"
 #include "codec/score_histograms.h"
 #include "codec/update.h"
 #include "tests/codec/feature_samples.h"
@@ -80,7 +81,7 @@ TEST(EgressContract, ScoreHistogramsShowWhatTheirReportMayShowAndNoMore) {
     const SiteStatement statement{.kind = StatementKind::kEvaluation,
                                   .body = contract.Permit(JobOf(JobKind::kEvaluate), report.ToJson())};
     contract.PermitEnclosure(statement, UpdateLayout{});
-    contract.PermitContent(statement, "first", *files.OpenForRead("/scores"));
+    contract.PermitContent(statement, "first", *files.OpenForRead("/scores"), {});
   };
   const auto [report, histograms] = scored(30, 20, 10);
   EXPECT_NO_THROW(permit(report, histograms));
@@ -95,7 +96,7 @@ TEST(EgressContract, ScoreHistogramsShowWhatTheirReportMayShowAndNoMore) {
   lying.set_scores(named);
   EXPECT_ERROR(ErrorCode::kRefused, "digest",
                contract.PermitContent({.kind = StatementKind::kEvaluation, .body = lying.ToJson()}, "first",
-                                      *files.OpenForRead("/scores")));
+                                      *files.OpenForRead("/scores"), {}));
   named.file_bytes = MaxScoreHistogramsFileBytes(2) + 1;
   lying.set_scores(named);
   EXPECT_ERROR(ErrorCode::kRefused, "more than",
@@ -153,7 +154,7 @@ TEST(EgressContract, SumsLeaveOnlyIfTheyHoldWhatTheReportSaysAndEnoughOfEachClas
   const auto permit = [&](const SiteStatement& said) {
     (void)contract.Permit(JobOf(JobKind::kSum), said.body);
     contract.PermitEnclosure(said, {});
-    contract.PermitContent(said, "first", *RealFileSystem().OpenForRead(scratch / "sums.hfs"));
+    contract.PermitContent(said, "first", *RealFileSystem().OpenForRead(scratch / "sums.hfs"), {});
   };
   EXPECT_NO_THROW(permit(statement(40, {20, 20})));
   EXPECT_ERROR(ErrorCode::kRefused, "fewer than min_pictures", permit(statement(18, {9, 9})));
@@ -214,6 +215,32 @@ TEST_F(TravellingPictures, AreNoMoreAndNoLargerThanThePlanSays) {
   EXPECT_ERROR(ErrorCode::kRefused, "holds 1 pictures", (void)Seal(Yes()));
 }
 
+TEST(EgressContract, ARemovalNamesTheWithdrawalOfItsJobAndNothingElse) {
+  const EgressContract contract(TestPlan());
+  const StatementEntry said{
+      .site = "first",
+      .statement = {.kind = StatementKind::kWithdrawal,
+                    .task = 0,
+                    .round = 0,
+                    .subject = Sha256Of("plan"),
+                    .body = WithdrawalReport{.bundle = Sha256Of("bundle"), .items = {1, 3}}.ToJson()}};
+  Job job = JobOf(JobKind::kRemove);
+  const json good = RemovedReport{.withdrawal = Sha256Of(said.statement.ToText())}.ToJson();
+  EXPECT_ERROR(ErrorCode::kRefused, "names no withdrawal", (void)contract.Permit(job, good));
+  job.partner = JobPartner{.site = "first", .lab = "{}", .statement = EntryToText({0, said})};
+  EXPECT_EQ(contract.Permit(job, good), good);
+  // 32 bytes of the trainer's choice.
+  EXPECT_ERROR(ErrorCode::kRefused, "about another withdrawal",
+               (void)contract.Permit(job, RemovedReport{.withdrawal = Sha256Of("a picture")}.ToJson()));
+  json more = good;
+  more["items"] = {1, 3};
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "'items' is not known", (void)contract.Permit(job, more));
+  StatementEntry other = said;
+  other.statement.kind = StatementKind::kBundle;
+  job.partner->statement = EntryToText({0, other});
+  EXPECT_ERROR(ErrorCode::kRefused, "names no withdrawal", (void)contract.Permit(job, good));
+}
+
 TEST_F(TravellingPictures, AnAgreementSaysThePlansPartnersWhateverTheTrainerSays) {
   const Job job = JobOf(JobKind::kAgree);
   const json key = TrainerKeyReport{}.ToJson();
@@ -224,6 +251,51 @@ TEST_F(TravellingPictures, AnAgreementSaysThePlansPartnersWhateverTheTrainerSays
   more["partners"] = {"third"};
   EXPECT_ERROR(ErrorCode::kInvalidInput, "'partners' is not known",
                (void)EgressContract(plan_, Yes()).Permit(job, more));
+}
+
+TEST(EgressContract, ClassMeansShowNoClassOfTooFewPicturesAndFisherInformationIsOfEnough) {
+  hemafed::testing_support::FaultFileSystem files;
+  const Plan plan =
+      ParsePlan(hemafed::testing_support::WithStrategy(hemafed::testing_support::SmallPlanText(Sha256Of("w")),
+                                                       hemafed::testing_support::kIcarl, "federated"),
+                "plan");
+  const EgressContract contract(plan);
+  const UpdateLayout model{{{.name = "head.weight", .shape = {2, 3}}}};
+  const auto permit = [&](const std::vector<std::int32_t>& means, const ClassCounts& counts) {
+    UpdateWriter writer(files, "/means", MeansLayout(model));
+    writer.Append(means);
+    const UpdateFileInfo file = writer.Finish();
+    const MeansReport report{
+        .values = file.values, .file = file.file, .file_bytes = file.file_bytes, .classes = counts};
+    const SiteStatement statement{.kind = StatementKind::kMeans,
+                                  .body = contract.Permit(JobOf(JobKind::kMeans), report.ToJson())};
+    contract.PermitEnclosure(statement, model);
+    contract.PermitContent(statement, "first", *files.OpenForRead("/means"), model);
+  };
+  EXPECT_NO_THROW(permit({1, 2, 3, 4, 5, 6}, {12, 10}));
+  EXPECT_ERROR(ErrorCode::kRefused, "fewer than min_pictures", permit({1, 2, 3, 4, 5, 6}, {12, 9}));
+  EXPECT_ERROR(ErrorCode::kRefused, "has a mean, but no count", permit({1, 2, 3, 4, 5, 6}, {12, std::nullopt}));
+  EXPECT_ERROR(ErrorCode::kRefused, "longer than 1", permit({1, 2, 3, 4, 5, 2 * kMaxMean}, {12, 10}));
+
+  const Plan held =
+      ParsePlan(hemafed::testing_support::WithStrategy(hemafed::testing_support::SmallPlanText(Sha256Of("w")),
+                                                       hemafed::testing_support::kEwc, "none"),
+                "plan");
+  const EgressContract of_ewc(held);
+  FisherReport fisher{
+      .values = Sha256Of("v"), .layout = model.Hash(), .file = Sha256Of("f"), .file_bytes = 10, .pictures = 20};
+  EXPECT_NO_THROW((void)of_ewc.Permit(JobOf(JobKind::kFisher), fisher.ToJson()));
+  const auto said = [&] { return SiteStatement{.kind = StatementKind::kFisher, .body = fisher.ToJson()}; };
+  EXPECT_NO_THROW(of_ewc.PermitEnclosure(said(), model));
+  EXPECT_ERROR(ErrorCode::kRefused, "not those of the model", of_ewc.PermitEnclosure(said(), MeansLayout(model)));
+  // A coordinator may ask for what the signed plan does not name.
+  EXPECT_ERROR(ErrorCode::kRefused, "which this plan does not collect",
+               (void)of_ewc.Permit(JobOf(JobKind::kMeans), MeansReport{.classes = {12, 10}}.ToJson()));
+  EXPECT_ERROR(ErrorCode::kRefused, "the plan does not need",
+               (void)contract.Permit(JobOf(JobKind::kFisher), fisher.ToJson()));
+  fisher.pictures = 9;
+  EXPECT_ERROR(ErrorCode::kRefused, "fewer than min_pictures",
+               (void)of_ewc.Permit(JobOf(JobKind::kFisher), fisher.ToJson()));
 }
 
 }  // namespace

@@ -2,10 +2,7 @@
 #include "learning/continual/strategies/derpp.h"
 
 #include <ATen/ATen.h>
-#include <ATen/core/grad_mode.h>
 
-#include <algorithm>
-#include <numeric>
 #include <set>
 #include <utility>
 
@@ -17,29 +14,6 @@
 namespace hemafed::learning {
 
 using nlohmann::json;
-
-at::Tensor LogitDistance(const at::Tensor& logits, const std::vector<std::vector<float>>& stored,
-                         bool sum_over_classes) {
-  if (logits.dim() != 2 || static_cast<std::size_t>(logits.size(0)) != stored.size()) {
-    throw Error(ErrorCode::kInvalidInput, "DER++ needs one list of stored logits for each picture of the batch");
-  }
-  at::Tensor target = at::zeros_like(logits, at::TensorOptions().dtype(at::kFloat).device(at::kCPU));
-  at::Tensor weight = at::zeros_like(target);
-  const auto pictures = static_cast<double>(
-      std::count_if(stored.begin(), stored.end(), [](const std::vector<float>& list) { return !list.empty(); }));
-  for (std::size_t n = 0; n < stored.size(); ++n) {
-    const auto known = static_cast<std::int64_t>(stored[n].size());
-    if (known == 0) continue;
-    if (known > logits.size(1)) {
-      throw Error(ErrorCode::kInvalidInput, "DER++ stored logits of more classes than the model knows");
-    }
-    const auto row = static_cast<std::int64_t>(n);
-    target[row].narrow(0, 0, known).copy_(at::tensor(stored[n], at::kFloat));
-    weight[row].narrow(0, 0, known).fill_(1.0 / (pictures * (sum_over_classes ? 1.0 : static_cast<double>(known))));
-  }
-  const at::Tensor difference = logits - target.to(logits.options());
-  return (weight.to(logits.options()) * difference * difference).sum();
-}
 
 LossTerms DerPp::Loss(const StepInput& input) {
   const at::Tensor cross_entropy = CrossEntropy(input.forward(input.batch.images, 0), input.batch.labels);
@@ -66,19 +40,9 @@ void DerPp::AfterTask(const TaskContext& context) {
   for (std::uint32_t i = 0; i < memory.keys.size(); ++i) {
     if (!logits_.contains(memory.keys[i])) missing.push_back(i);
   }
-  const at::NoGradGuard no_gradients;
-  for (std::size_t first = 0; first < missing.size(); first += context.batch) {
-    const std::span<const std::uint32_t> part =
-        std::span(missing).subspan(first, std::min<std::size_t>(context.batch, missing.size() - first));
-    const at::Tensor images = context.memory->view.Get(part, std::nullopt).images.to(DeviceOf(*context.model));
-    const at::Tensor logits = context.model->Forward(images).to(at::kCPU, at::kFloat).contiguous();
-    const float* row = logits.const_data_ptr<float>();
-    for (const std::uint32_t item : part) {
-      logits_[memory.keys[item]] = {row, row + logits.size(1)};
-      row += logits.size(1);
-    }
-    if (context.on_pictures) context.on_pictures(first + part.size(), missing.size());
-  }
+  const std::vector<std::vector<float>> answers =
+      LogitsOf(*context.model, context.memory->view, missing, context.batch, context.on_pictures);
+  for (std::size_t i = 0; i < missing.size(); ++i) logits_[memory.keys[missing[i]]] = answers[i];
 }
 
 void DerPp::Withdraw(const Classifier&, const Digest& digest, PictureView*) {

@@ -6,10 +6,10 @@
 //
 //     loss = CE(batch) + alpha * D(exemplars') + beta * CE(exemplars'')
 //
-// D: squared distance between the logits now and the stored ones, over the classes that were known when they were
-// stored: the mean over pictures and classes as in the authors' code, or with der_sum_over_classes the sum over classes
-// as printed. Exemplars' logits within one batch may know different numbers of classes; each picture then averages over
-// its own.
+// D (stored_logits.h): squared distance between the logits now and the stored ones, over the classes that were known
+// when they were stored: the mean over pictures and classes as in the authors' code, or with der_sum_over_classes the
+// sum over classes as printed. Exemplars' logits within one batch may know different numbers of classes; each picture
+// then averages over its own.
 //
 // Which pictures are kept is the study's choice as for every method here (quotas of exemplar_store.h); the paper
 // samples its buffer from the stream and stores logits while training, we store the logits of un-augmented exemplars
@@ -21,14 +21,10 @@
 #include <map>
 #include <vector>
 
+#include "learning/continual/stored_logits.h"
 #include "learning/continual/strategy.h"
 
 namespace hemafed::learning {
-
-// D of the formula above. `stored`: one list of logits a picture, each at most as long as there are classes; pictures
-// with an empty list do not count. 0 if no picture has one.
-[[nodiscard]] at::Tensor LogitDistance(const at::Tensor& logits, const std::vector<std::vector<float>>& stored,
-                                       bool sum_over_classes);
 
 class DerPp final : public Strategy {
  public:

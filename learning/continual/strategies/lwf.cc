@@ -3,21 +3,9 @@
 
 #include <ATen/ATen.h>
 
-#include "common/error.h"
 #include "learning/continual/uacl_loss.h"
 
 namespace hemafed::learning {
-
-at::Tensor SoftmaxDistillation(const at::Tensor& logits, const at::Tensor& teacher_logits, double temperature) {
-  if (logits.dim() != 2 || teacher_logits.dim() != 2 || logits.size(0) != teacher_logits.size(0) ||
-      teacher_logits.size(1) > logits.size(1)) {
-    throw Error(ErrorCode::kInvalidInput,
-                "distillation needs logits [N, C] and teacher logits [N, C_old] of the same pictures, C_old <= C");
-  }
-  const at::Tensor log_p = (logits.narrow(1, 0, teacher_logits.size(1)) / temperature).log_softmax(1);
-  const at::Tensor q = (teacher_logits.detach() / temperature).softmax(1);
-  return -(q * log_p).sum(1).mean();
-}
 
 LossTerms Lwf::Loss(const StepInput& input) {
   const at::Tensor logits = input.forward(input.batch.images, 0);

@@ -13,13 +13,10 @@
 // Errors: Error(kInvalidInput) if shapes do not fit. Thread-safety: one thread.
 #pragma once
 
+#include "learning/continual/softmax_distillation.h"
 #include "learning/continual/strategy.h"
 
 namespace hemafed::learning {
-
-// KD of the formula above; also weight_alignment.h's.
-[[nodiscard]] at::Tensor SoftmaxDistillation(const at::Tensor& logits, const at::Tensor& teacher_logits,
-                                             double temperature);
 
 class Lwf final : public Strategy {
  public:

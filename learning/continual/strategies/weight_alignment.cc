@@ -6,7 +6,6 @@
 
 #include "codec/head_growth.h"
 #include "common/error.h"
-#include "learning/continual/strategies/lwf.h"
 #include "learning/continual/uacl_loss.h"
 
 namespace hemafed::learning {
@@ -21,11 +20,6 @@ at::Tensor HeadWeight(const Classifier& model) {
 }
 
 }  // namespace
-
-double DistillationShare(std::int64_t old_classes, std::int64_t classes) {
-  if (old_classes >= classes) return 0.5;
-  return static_cast<double>(old_classes) / static_cast<double>(classes);
-}
 
 double AlignNewRows(at::Tensor weight, std::int64_t old_classes) {
   if (old_classes < 1 || old_classes >= weight.size(0)) return 1.0;
@@ -43,9 +37,7 @@ LossTerms WeightAlignment::Loss(const StepInput& input) {
   const at::Tensor cross_entropy = CrossEntropy(logits, input.batch.labels);
   const std::optional<at::Tensor> teacher = FrozenLogits(input.context.teacher, input.batch.images);
   if (!teacher) return Only(cross_entropy);
-  const at::Tensor distillation = SoftmaxDistillation(logits, *teacher, settings_.temperature);
-  const double share = DistillationShare(input.context.old_classes, logits.size(1));
-  return {(1.0 - share) * cross_entropy + share * distillation, cross_entropy.detach(), distillation.detach()};
+  return SoftenedTerms(cross_entropy, logits, *teacher, settings_.temperature);
 }
 
 void WeightAlignment::AfterStep(const TaskContext& context, std::uint32_t) {

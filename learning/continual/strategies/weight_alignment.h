@@ -4,7 +4,7 @@
 // Weight alignment, "WA" (Zhao et al., "Maintaining Discrimination and Fairness in Class Incremental Learning", CVPR
 // 2020). Training mixes exemplars into the task's pictures:
 //
-//     loss = (1 - s) CE + s KD,    s = C_old / C,    KD as in lwf.h with T = 2
+//     loss = (1 - s) CE + s KD,    s = C_old / C,    KD as in softmax_distillation.h with T = 2
 //
 // and CE alone in the first task. After training the head's new rows are made as long as the old ones are:
 //
@@ -14,18 +14,14 @@
 // every step, the paper's way to tie lengths to logits; off by default, because rows from imported trunks with ReLU6
 // start symmetric around 0 and half of what they know would be lost.
 //
-// Where every class is old (a pure change of domain), s = 1 would leave the labels unused; CE then keeps the weight
-// 1 / 2. The paper has no such case.
-//
 // Thread-safety: one thread.
 #pragma once
 
+#include "learning/continual/softmax_distillation.h"
 #include "learning/continual/strategy.h"
 
 namespace hemafed::learning {
 
-// s of the formula above.
-[[nodiscard]] double DistillationShare(std::int64_t old_classes, std::int64_t classes);
 // Scales rows old_classes.. of weight [C, d] in place; returns the factor, 1 if there are no old or no new rows or a
 // mean length is 0.
 double AlignNewRows(at::Tensor weight, std::int64_t old_classes);

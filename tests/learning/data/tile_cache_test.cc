@@ -97,6 +97,21 @@ TEST_F(TileCacheTest, IsAnotherFileForAnotherIndexSideOrCrop) {
   EXPECT_NE(Open({.side = 16}).path(), one);
 }
 
+TEST_F(TileCacheTest, TakesThePlaceOfCachesOfOtherIndicesOfItsDomain) {
+  const Path old = Open({.side = 16}).path();
+  const Path old_of_another_side = Open({.side = 17}).path();
+  EXPECT_TRUE(std::filesystem::exists(old));
+  const Path unfinished = old.string() + ".tmp";
+  const Path foreign = scratch_ / "cache/d-2-0123456789abcdef-16-0.tiles";  // Of the domain "d-2".
+  const Path notes = scratch_ / "cache/d-notes.tiles";
+  for (const Path& file : {unfinished, foreign, notes}) Write(file, "x");
+  index_.pictures[0].split = index_.pictures[0].split == Split::kTest ? Split::kTrain : Split::kTest;
+  const TileCache cache = Open({.side = 16});
+  for (const Path& file : {old, old_of_another_side, unfinished}) EXPECT_FALSE(std::filesystem::exists(file)) << file;
+  for (const Path& file : {cache.path(), foreign, notes}) EXPECT_TRUE(std::filesystem::exists(file)) << file;
+  EXPECT_TRUE(Open({.side = 16}).was_ready());
+}
+
 TEST_F(TileCacheTest, IsNotBuiltFromPicturesThatChangedSinceTheImport) {
   const Path file = scratch_ / "pictures" / index_.pictures[2].file;
   Write(file, Png(99));

@@ -162,6 +162,21 @@ min_pictures = 10
 )" + without_rounds;
 }
 
+// The plan with these lines in [strategy], and lists of 12 herded exemplars unless the policy is none.
+inline std::string WithStrategy(std::string plan, const std::string& strategy, const std::string& policy) {
+  const std::size_t from = plan.find("[strategy]"), to = plan.find("[aggregation]");
+  const std::string lists = policy == "none" ? "" : "exemplars = 12\nherding = \"normalised\"\n";
+  const std::string travel = policy == "sealed" ? "picture_bytes = 100000\n" : "";
+  plan.replace(from, to - from,
+               "[strategy]\n" + strategy + "[rehearsal]\npolicy = \"" + policy + "\"\n" + lists + travel);
+  return plan;
+}
+inline constexpr const char* kIcarl = "name = \"icarl\"\ngamma = 1.0\nprobe = 16\n";
+inline constexpr const char* kEwc = "name = \"ewc\"\nlambda = 0.9\nimportance = 3000.0\nfisher_pictures = 20\n";
+inline constexpr const char* kDerpp = "name = \"derpp\"\nalpha = 0.5\nbeta = 0.5\n";
+inline constexpr const char* kWa = "name = \"wa\"\ntemperature = 2.0\nprobe = 16\n";
+inline constexpr const char* kSlowFast = "name = \"slow_fast\"\nrate = 0.25\nconsistency = 0.5\n";
+
 struct ConsortiumFixture {
   Ed25519KeyPair operator_key = KeyNumber(1);
   Ed25519KeyPair log_key = KeyNumber(2);
@@ -201,7 +216,9 @@ struct ConsortiumFixture {
     return Says(site, {.kind = kind,
                        .task = state.task(),
                        .round = in_round ? state.round() : 0,
-                       .subject = judges && state.candidate() ? state.candidate()->model : state.model(),
+                       .subject = judges && state.candidate()          ? state.candidate()->model
+                                  : kind == StatementKind::kEvaluation ? state.scored_model()
+                                                                       : state.model(),
                        .body = std::move(body)});
   }
 
@@ -303,6 +320,36 @@ struct ConsortiumFixture {
             .model = accepted ? state.candidate()->model : state.model()};
   }
 
+  StatementEntry Exemplars(const FederationState& state) const {
+    const std::string& site = state.participants().front();
+    return Says(state, site, StatementKind::kExemplars,
+                ExemplarReport{.kept = Kept(state, site, state.task() + 1),
+                               .classes = {std::nullopt, std::nullopt},
+                               .list = Sha256Of("list")}
+                    .ToJson());
+  }
+  static FisherReport Fisher(const FederationState& state) {
+    return {.values = Sha256Of("fisher " + std::to_string(state.task())),
+            .layout = Sha256Of("layout"),
+            .file = Sha256Of("fisher file"),
+            .file_bytes = 100,
+            .pictures = state.plan().strategy.fisher_pictures};
+  }
+  // Of every class that the site has learned.
+  static MeansReport Means(const FederationState& state, const std::string& site) {
+    MeansReport report{.values = Sha256Of("means of " + site + std::to_string(state.task())),
+                       .file = Sha256Of("means file of " + site),
+                       .file_bytes = 100,
+                       .classes = ClassCounts(state.plan().classes.size())};
+    for (std::uint32_t task = 0; task <= state.task(); ++task) {
+      if (state.plan().tasks[task].site != site) continue;
+      for (const std::uint32_t label : state.plan().tasks[task].classes) {
+        report.classes[label] = state.plan().ExemplarsPerList(state.task() + 1);
+      }
+    }
+    return report;
+  }
+
   // What is due next, with plausible content: the coordinator's entry or the first missing statement.
   EntryBody Next(const FederationState& state) const {
     switch (state.phase()) {
@@ -315,6 +362,11 @@ struct ConsortiumFixture {
         TaskOpenedEntry entry{.task = state.task(),
                               .base = state.HeadGrows() ? Sha256Of("grown " + state.model().Hex()) : state.NextBase()};
         if (state.task() > 0) entry.teacher = state.model();
+        if (state.plan().KeepsSlowModel()) {
+          entry.slow = state.task() == 0   ? entry.base
+                       : state.HeadGrows() ? Sha256Of("grown " + state.slow()->Hex())
+                                           : state.slow();
+        }
         entry.participants = state.plan().Participants(state.task());
         return entry;
       }
@@ -336,11 +388,13 @@ struct ConsortiumFixture {
           return Says(state, awaited.front(), StatementKind::kUpdate, Update(state, awaited.front()).ToJson());
         }
         if (state.Gated()) return Candidate(state, 0);
-        return RoundClosedEntry{.task = state.task(),
-                                .round = state.round(),
-                                .weights = state.RoundWeights(),
-                                .step = Sha256Of("step"),
-                                .model = Sha256Of("model " + std::to_string(state.entries()))};
+        return RoundClosedEntry{
+            .task = state.task(),
+            .round = state.round(),
+            .weights = state.RoundWeights(),
+            .step = Sha256Of("step"),
+            .model = Sha256Of("model " + std::to_string(state.entries())),
+            .slow = state.slow() ? std::optional(Sha256Of("slow " + std::to_string(state.entries()))) : std::nullopt};
       case Phase::kJudging:
         if (const auto awaited = state.Awaited(); !awaited.empty()) {
           return Says(state, awaited.front(), StatementKind::kJudgement,
@@ -360,13 +414,18 @@ struct ConsortiumFixture {
             .sums = state.sums()->sums,
             .totals = state.totals() ? Sha256Of("totals " + std::to_string(state.task())) : state.sums()->sums,
             .head = Sha256Of("head " + std::to_string(state.task()))};
+      case Phase::kSummarising:
+        if (state.exemplars_pending()) return Exemplars(state);
+        for (const std::string& site : state.Awaited()) {
+          return Says(state, site, StatementKind::kMeans, Means(state, site).ToJson());
+        }
+        return ModelDerivedEntry{state.task(), Sha256Of("derived " + std::to_string(state.task()))};
+      case Phase::kDeriving:
+        return ModelDerivedEntry{state.task(), Sha256Of("derived " + std::to_string(state.task()))};
       case Phase::kEvaluating:
-        if (state.exemplars_pending()) {
-          return Says(state, state.participants().front(), StatementKind::kExemplars,
-                      ExemplarReport{.kept = Kept(state, state.participants().front(), state.task() + 1),
-                                     .classes = {std::nullopt, std::nullopt},
-                                     .list = Sha256Of("list")}
-                          .ToJson());
+        if (state.exemplars_pending()) return Exemplars(state);
+        if (state.fisher_pending()) {
+          return Says(state, state.participants().front(), StatementKind::kFisher, Fisher(state).ToJson());
         }
         if (const auto due = state.BundlesToSend(); !due.empty()) {
           return Says(state, state.participants().front(), StatementKind::kBundle, Bundle(state, due.front()).ToJson());
@@ -374,7 +433,7 @@ struct ConsortiumFixture {
         for (const std::string& site : state.Awaited()) {
           return Says(state, site, StatementKind::kEvaluation, Scores(15, 5, state.plan().PoolsOf(site)).ToJson());
         }
-        return TaskClosedEntry{state.task(), state.model(), state.ExpectedRow()};
+        return TaskClosedEntry{state.task(), state.scored_model(), state.ExpectedRow()};
       case Phase::kClosed: break;
     }
     throw Error(ErrorCode::kInternal, "nothing is due");

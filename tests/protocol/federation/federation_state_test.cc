@@ -96,7 +96,7 @@ TEST(FederationState, UnderABudgetEarlierListsMayShrinkButNotGrow) {
   };
   EXPECT_NO_THROW(commits(12));
   EXPECT_NO_THROW(commits(11));
-  EXPECT_ERROR(ErrorCode::kRefused, "not the one reported", commits(13));
+  EXPECT_ERROR(ErrorCode::kRefused, "more exemplars than", commits(13));
 }
 
 class Absence : public testing::Test {
@@ -349,9 +349,20 @@ TEST_F(RetentionGate, ComparesWithWhatTheRoundsBaseKept) {
   state.Apply({9, ConsortiumFixture::Closed(state)});
   EXPECT_TRUE(state.carries_residual("first"));
   while (state.phase() != Phase::kJudging) state.Apply({9, fixture_.Next(state)});
-  EXPECT_ERROR(ErrorCode::kRefused, "other pictures",
-               state.Check({9, fixture_.Says(state, "first", StatementKind::kJudgement,
-                                             JudgementReport{.pictures = 24, .agrees = 24}.ToJson())}));
+  // Fewer pictures, if some were withdrawn: then the base keeps at most that many of them.
+  FederationState fewer = state;
+  fewer.Apply({9, fixture_.Says(fewer, "first", StatementKind::kJudgement,
+                                JudgementReport{.pictures = 18, .agrees = 15}.ToJson())});
+  EXPECT_TRUE(fewer.CandidateAccepted()) << "3 fewer than 18, not 5 fewer than 20 of 18";
+  FederationState more = Answered();
+  more.Apply({9, ConsortiumFixture::Candidate(more, 0)});
+  more.Apply({9, fixture_.Says(more, "first", StatementKind::kJudgement,
+                               JudgementReport{.pictures = 24, .agrees = 24}.ToJson())});
+  more.Apply({9, ConsortiumFixture::Closed(more)});
+  while (more.phase() != Phase::kJudging) more.Apply({9, fixture_.Next(more)});
+  EXPECT_ERROR(ErrorCode::kRefused, "more pictures than it judged the round's base by",
+               more.Check({9, fixture_.Says(more, "first", StatementKind::kJudgement,
+                                            JudgementReport{.pictures = 25, .agrees = 24}.ToJson())}));
   EXPECT_ERROR(ErrorCode::kRefused, "no judge",
                state.Check({9, fixture_.Says(state, "second", StatementKind::kJudgement,
                                              JudgementReport{.pictures = 25, .agrees = 24}.ToJson())}));

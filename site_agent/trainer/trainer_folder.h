@@ -1,0 +1,23 @@
+// site_agent/trainer/trainer_folder.h
+// SPDX-License-Identifier: Apache-2.0
+//
+// What lies where in the trainer's part of a lab's folder. Thread-safety: value type.
+#pragma once
+
+#include "common/file_system.h"
+
+namespace hemafed::trainer {
+
+// The trainer's own folder; the agent cannot read it.
+struct TrainerFolder {
+  Path root;
+
+  [[nodiscard]] Path Vault() const { return root / "vault"; }
+  [[nodiscard]] Path Pictures() const { return root / "pictures"; }
+  [[nodiscard]] Path Residuals() const { return root / "residuals"; }
+  [[nodiscard]] Path ExchangeKey() const { return Vault() / "exchange.key"; }
+  // What the lab's people decided (protocol/federation/lab_agreement.h).
+  [[nodiscard]] Path Agreement() const { return root / "agreement.json"; }
+};
+
+}  // namespace hemafed::trainer
