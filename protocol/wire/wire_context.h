@@ -27,7 +27,7 @@ inline constexpr std::int64_t kCurveOverheadBytes = 33;
 inline constexpr std::int64_t kMaxSocketMessageBytes = static_cast<std::int64_t>(kMaxFrameBytes) + kCurveOverheadBytes;
 
 // Nobody sends an object at enrolment: requests are below 5 KB, but the handshake itself must pass.
-inline constexpr std::int64_t kMaxEnrolMessageBytes = 16 * 1024;
+inline constexpr std::int64_t kMaxEnrolMessageBytes = std::int64_t{16} * 1024;
 
 // Messages queued for one peer before a send is refused. Credit keeps at most 16 chunks under way over all peers
 // (transfer_server.h); the rest are small answers. A peer that reads nothing costs at most this many.
