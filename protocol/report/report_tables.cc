@@ -52,7 +52,7 @@ Table MatrixTable(const FederationState& state) {
     for (std::size_t j = 0; j < matrix.columns(); ++j) row.push_back(Fraction(matrix.Millionths(task, j)));
     table.rows.push_back(std::move(row));
   }
-  table.notes.push_back(
+  table.notes.emplace_back(
       "Rows: the model after that task. Columns: test pictures of each task's hospital, later ones too, and of "
       "hospitals that only score.");
   return table;
@@ -171,7 +171,7 @@ Table ClassTable(const Plan& plan, const ColumnFigures& figures) {
   mean("macro mean", figures.metrics.macro, Fraction(figures.macro_auc));
   mean("weighted mean", figures.metrics.weighted, Cell{});
   if (!figures.scored) {
-    table.notes.push_back("The hospital was away and has not scored this model.");
+    table.notes.emplace_back("The hospital was away and has not scored this model.");
   } else if (withheld) {
     table.notes.push_back("Without figures: fewer than " + std::to_string(plan.min_pictures) + " test pictures.");
   }
