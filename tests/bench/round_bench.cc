@@ -122,13 +122,12 @@ rounds = )" + std::to_string(rounds) +
   return text;
 }
 
-// Hands in the same prepared update for every training job, and plausible reports for the others.
+// Hands in an update prepared for each round, since the same integers are not taken twice, and plausible reports for
+// the other jobs.
 class PreparedTrainer {
  public:
-  PreparedTrainer(Path jobs, std::uint64_t seed) : jobs_{std::move(jobs)}, prepared_(jobs_.root / "prepared.hfu") {
-    FileSystem& files = RealFileSystem();
-    jobs_.CreateAll(files);
-    seed_ = seed;
+  PreparedTrainer(Path jobs, std::uint64_t seed, int rounds) : jobs_{std::move(jobs)}, seed_(seed), rounds_(rounds) {
+    jobs_.CreateAll(RealFileSystem());
   }
 
   void Run(const std::atomic<bool>& stop) {
@@ -163,6 +162,11 @@ class PreparedTrainer {
     files.CreateFolders(work);
     JobReport report{.job = Sha256Of(text), .body = {}};
     const ClassCounts counts(2, std::nullopt);
+    // Before the measured task: the first site trains, then both evaluate.
+    const bool knows_model = job.kind == JobKind::kTrain || job.kind == JobKind::kEvaluate;
+    for (auto next = static_cast<int>(updates_.size()); knows_model && next <= rounds_; ++next) {
+      updates_.push_back(Prepare(job, next));
+    }
     if (job.kind == JobKind::kCommit) report.body = CommitmentReport{job.rehearsing ? 4u : 100u, counts}.ToJson();
     if (job.kind == JobKind::kSelect) report.body = ExemplarReport{4, counts, Sha256Of("list")}.ToJson();
     if (job.kind == JobKind::kEvaluate) {
@@ -180,9 +184,9 @@ class PreparedTrainer {
       report.body = evaluation.ToJson();
     }
     if (job.kind == JobKind::kTrain) {
-      if (!update_) Prepare(job);
-      std::filesystem::copy_file(prepared_, work / std::string(kUpdateFileName));
-      UpdateReport update = *update_;
+      const std::size_t number = job.task == 0 ? 0 : job.round + 1;
+      std::filesystem::copy_file(Prepared(static_cast<int>(number)), work / std::string(kUpdateFileName));
+      UpdateReport update = updates_.at(number);
       update.pictures = job.rehearsing ? 4 : 100;
       report.body = update.ToJson();
     }
@@ -190,12 +194,14 @@ class PreparedTrainer {
     files.Rename(work, jobs_.DoneFolder(job.Name()));
   }
 
-  void Prepare(const Job& job) {
+  [[nodiscard]] Path Prepared(int number) const { return jobs_.root / ("prepared-" + std::to_string(number) + ".hfu"); }
+
+  [[nodiscard]] UpdateReport Prepare(const Job& job, int number) {
     FileSystem& files = RealFileSystem();
     const UpdateLayout layout = LayoutOfModel(SafetensorsReader::Open(files, jobs_.Object(job.model)));
-    UpdateWriter writer(files, prepared_, layout);
+    UpdateWriter writer(files, Prepared(number), layout);
     // Steps of about 1e-4 in units of 2^-22, as a few SGD steps make them: nine of the 32 bits vary.
-    RandomStream random(seed_);
+    RandomStream random(1000 * seed_ + static_cast<std::uint64_t>(number));
     std::vector<std::int32_t> block(1 << 16);
     for (std::uint64_t left = layout.ValueCount(); left > 0;) {
       const std::size_t count = static_cast<std::size_t>(std::min<std::uint64_t>(block.size(), left));
@@ -212,13 +218,13 @@ class PreparedTrainer {
     report.pictures = job.rehearsing ? 4 : 100;
     report.classes = ClassCounts(2, std::nullopt);
     report.steps = 1;
-    update_ = report;
+    return report;
   }
 
   JobFolder jobs_;
-  Path prepared_;
   std::uint64_t seed_ = 0;
-  std::optional<UpdateReport> update_;
+  int rounds_ = 0;
+  std::vector<UpdateReport> updates_;
 };
 
 double FsyncFloor(const Path& folder, int count) {
@@ -272,7 +278,7 @@ void Main(std::int64_t values, int rounds) {
     coordinator::Approve(files, consortium, operator_key, site,
                          coordinator::ListPending(files, consortium)[0].fingerprint);
     joining.join();
-    trainers.push_back(std::make_unique<PreparedTrainer>(lab.Jobs(), trainers.size() + 1));
+    trainers.push_back(std::make_unique<PreparedTrainer>(lab.Jobs(), trainers.size() + 1, rounds));
     threads.emplace_back(
         [&, lab] { agent::RunAgent(files, clock, lab, false, {.stop = stopped, .print = [](const std::string&) {}}); });
     threads.emplace_back([&, trainer = trainers.back().get()] { trainer->Run(stop); });
