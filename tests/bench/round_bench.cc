@@ -185,7 +185,8 @@ class PreparedTrainer {
     }
     if (job.kind == JobKind::kTrain) {
       const std::size_t number = job.task == 0 ? 0 : job.round + 1;
-      std::filesystem::copy_file(Prepared(static_cast<int>(number)), work / std::string(kUpdateFileName));
+      // Each is used once. Moved, not copied: a trainer writes the file while it trains, before the job is done.
+      files.Rename(Prepared(static_cast<int>(number)), work / std::string(kUpdateFileName));
       UpdateReport update = updates_.at(number);
       update.pictures = job.rehearsing ? 4 : 100;
       report.body = update.ToJson();
