@@ -48,6 +48,31 @@ std::optional<std::uint64_t> ClassHistogram::AucMillionths() const {
   return static_cast<std::uint64_t>(DivideHalfEven(half_pairs * kMillion, 2 * pairs));
 }
 
+std::vector<std::uint64_t> ClassHistogram::RocMillionths(std::size_t points) const {
+  if (points < 2) throw Error(ErrorCode::kInternal, "a curve needs two points");
+  const auto all_positives = static_cast<Int128>(Positives());
+  const auto all_negatives = static_cast<Int128>(Negatives());
+  if (all_positives == 0 || all_negatives == 0) return {};
+  const auto steps = static_cast<Int128>(points - 1);
+  std::vector<std::uint64_t> curve;
+  Int128 taken_positives = 0, taken_negatives = 0;  // In the bins from `bin` up: at most 10^7 each.
+  std::size_t bin = kHistogramBins;
+  for (std::size_t i = 0; i < points; ++i) {
+    const Int128 wanted = static_cast<Int128>(i) * all_negatives;  // Negatives to take, times `steps`.
+    while (bin > 0 && (taken_negatives + negatives[bin - 1]) * steps <= wanted) {
+      --bin;
+      taken_positives += positives[bin];
+      taken_negatives += negatives[bin];
+    }
+    // A part of the next bin, which has more negatives than are wanted; below the last bin all are taken.
+    const Int128 width = bin > 0 ? Int128{negatives[bin - 1]} : 1;
+    const Int128 rise = bin > 0 ? Int128{positives[bin - 1]} : 0;
+    const Int128 numerator = taken_positives * width * steps + rise * (wanted - taken_negatives * steps);
+    curve.push_back(static_cast<std::uint64_t>(DivideHalfEven(numerator * kMillion, width * steps * all_positives)));
+  }
+  return curve;
+}
+
 ScoreTally::ScoreTally(std::size_t classes)
     : classes_(CheckedClasses(classes)), counts_(classes * classes * kHistogramBins) {}
 

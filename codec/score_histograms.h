@@ -55,6 +55,10 @@ struct ClassHistogram {
   [[nodiscard]] std::uint64_t Negatives() const;
   // round_half_even(10^6 AUC); nothing without a positive or without a negative.
   [[nodiscard]] std::optional<std::uint64_t> AucMillionths() const;
+  // The curve above that area, as `points` >= 2 shares of positives in millionths, half to even: entry i is at
+  // i / (points - 1) of the negatives. Between two thresholds the curve is straight, where it rises upright the upper
+  // end counts. Empty without a positive or without a negative.
+  [[nodiscard]] std::vector<std::uint64_t> RocMillionths(std::size_t points) const;
   bool operator==(const ClassHistogram&) const = default;
 };
 

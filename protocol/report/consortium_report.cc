@@ -4,9 +4,9 @@
 #include <algorithm>
 
 #include "common/error.h"
-#include "common/report/confusion_chart.h"
 #include "common/report/html_report.h"
-#include "common/report/line_chart.h"
+#include "common/report/number_text.h"
+#include "protocol/report/report_charts.h"
 #include "protocol/report/report_tables.h"
 
 namespace hemafed {
@@ -16,18 +16,7 @@ using report::Table;
 
 namespace {
 
-// Charts beyond these could not be read; the tables have everything. Classes of one confusion chart and columns that
-// get one; lines of the accuracy chart are bounded by kMaxChartSeries.
-constexpr std::size_t kMaxChartedClasses = 24;
-constexpr std::size_t kMaxChartedColumns = 24;
-constexpr std::size_t kMaxChartedLines = 12;
-
 constexpr std::uint64_t kFormat = 1;
-
-template <typename Number>
-std::optional<double> Value(const std::optional<Number>& millionths) {
-  return millionths ? std::optional(static_cast<double>(*millionths) / 1e6) : std::nullopt;
-}
 
 json Scores(const ScoresMillionths& scores, const ColumnFigures& figures) {
   return {{"precision", scores.precision},
@@ -96,77 +85,16 @@ json RoundJson(const RoundRecord& round) {
           {"rejected", round.rejected},  {"halvings", round.halvings},    {"model", round.model.Hex()}};
 }
 
-// The accuracies of the columns over the tasks, and the curves of average and forgetting.
-report::Figure AccuracyChart(const FederationState& state) {
-  const AccuracyMatrix& matrix = state.matrix();
-  const std::vector<Column> columns = state.plan().Columns();
-  report::LineChart chart{.title = "Accuracy on each hospital's test pictures",
-                          .x_title = "after task",
-                          .y_title = "accuracy",
-                          .x_labels = {},
-                          .x_values = {},
-                          .series = {},
-                          .y_low = 0.0,
-                          .y_high = 1.0};
-  for (std::uint32_t t = 0; t < matrix.rows(); ++t) chart.x_labels.push_back(TaskTitle(state.plan(), t));
-  for (std::size_t j = 0; j < std::min(columns.size(), kMaxChartedLines); ++j) {
-    report::LineSeries line{.name = columns[j].title, .values = {}, .spread = {}};
-    for (std::size_t t = 0; t < matrix.rows(); ++t) line.values.push_back(Value(matrix.Millionths(t, j)));
-    chart.series.push_back(std::move(line));
-  }
-  std::string caption = "A line falls where later tasks made the model forget a hospital.";
-  if (columns.size() > kMaxChartedLines) {
-    caption += " The first " + std::to_string(kMaxChartedLines) + " of " + std::to_string(columns.size()) + " columns.";
-  }
-  return {.drawing = report::DrawLineChart(chart), .caption = std::move(caption)};
-}
-
-report::Figure CourseChart(const FederationState& state) {
-  const AccuracyMatrix& matrix = state.matrix();
-  report::LineChart chart{.title = "Average accuracy and forgetting",
-                          .x_title = "after task",
-                          .y_title = "share of pictures",
-                          .x_labels = {},
-                          .x_values = {},
-                          .series = {{.name = "average accuracy", .values = {}, .spread = {}},
-                                     {.name = "forgetting", .values = {}, .spread = {}}},
-                          .y_low = 0.0,
-                          .y_high = 1.0};
-  for (std::uint32_t t = 0; t < matrix.rows(); ++t) {
-    chart.x_labels.push_back(TaskTitle(state.plan(), t));
-    chart.series[0].values.push_back(Value(matrix.AverageAfterMillionths(t)));
-    chart.series[1].values.push_back(t == 0 ? std::nullopt : Value(matrix.ForgettingAfterMillionths(t)));
-  }
-  return {.drawing = report::DrawLineChart(chart),
-          .caption = "Over the tasks learned so far. Below zero, the tasks before gained."};
-}
-
-std::optional<report::Figure> ConfusionFigure(const Plan& plan, const TaskRecord& task, const ColumnFigures& figures) {
-  const std::size_t classes = plan.classes.size();
-  if (classes > kMaxChartedClasses || !figures.scored) return std::nullopt;
-  report::ConfusionChart chart{.title = "Test pictures of " + figures.column.title,
-                               .classes = plan.classes,
-                               .counts = std::vector<std::uint64_t>(classes * classes)};
-  const EvaluationReport& evaluation = task.evaluations.at(figures.column.site);
-  for (const std::uint32_t truth : ClassesOf(plan, figures.column)) {
-    if (!evaluation.rows()[truth]) continue;
-    std::copy(evaluation.rows()[truth]->begin(), evaluation.rows()[truth]->end(),
-              chart.counts.begin() + static_cast<std::ptrdiff_t>(truth * classes));
-  }
-  return report::Figure{.drawing = report::DrawConfusionChart(chart),
-                        .caption = "Rows without numbers: no pictures, or too few to be shown."};
-}
-
 std::string Verdict(const FederationState& state) {
   const AccuracyMatrix& matrix = state.matrix();
   const std::string plan = "Plan " + state.plan().name + ": ";
   if (matrix.rows() == 0) return plan + "no task is finished yet.";
   std::string text =
       plan + std::to_string(matrix.rows()) + " of " + std::to_string(state.plan().tasks.size()) + " tasks finished";
-  if (const auto average = Value(matrix.AverageAccuracyMillionths())) {
+  if (const auto average = ShareOf(matrix.AverageAccuracyMillionths())) {
     text += "; average accuracy " + report::FormatFixed(*average, 4);
   }
-  if (const auto forgetting = Value(matrix.DeLangeForgettingMillionths()); forgetting && matrix.rows() > 1) {
+  if (const auto forgetting = ShareOf(matrix.DeLangeForgettingMillionths()); forgetting && matrix.rows() > 1) {
     text += "; forgetting " + report::FormatFixed(*forgetting, 4);
   }
   return text + ".";
@@ -328,6 +256,7 @@ std::string ConsortiumReport::Html() const {
       classes.parts.emplace_back(ClassTable(plan, columns[j]));
       if (j >= kMaxChartedColumns) continue;
       if (auto chart = ConfusionFigure(plan, history_.tasks()[t], columns[j])) classes.parts.emplace_back(*chart);
+      if (auto chart = RocFigure(plan, history_.tasks()[t], columns[j])) classes.parts.emplace_back(*chart);
     }
     page.sections.push_back(std::move(classes));
     break;
@@ -355,6 +284,7 @@ void ConsortiumReport::WriteTo(FileSystem& files, const Path& folder) const {
   WriteFileAtomically(files, folder / "report.html", Html());
   for (const auto& [name, table] : Tables())
     WriteFileAtomically(files, folder / (name + ".csv"), report::CsvTable(table));
+  WriteFileAtomically(files, folder / "roc.csv", report::CsvTable(RocTable(state_.plan(), history_)));
 }
 
 }  // namespace hemafed

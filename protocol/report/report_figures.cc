@@ -42,6 +42,19 @@ std::vector<ColumnFigures> FiguresOf(const Plan& plan, const TaskRecord& task) {
   return figures;
 }
 
+std::vector<RocCurve> RocCurvesOf(const Plan& plan, const TaskRecord& task, const Column& column) {
+  std::vector<RocCurve> curves;
+  const auto scores = task.scores.find(column.site);
+  if (scores == task.scores.end()) return curves;
+  for (const std::uint32_t label : ClassesOf(plan, column)) {
+    const auto& histogram = scores->second.At(label);
+    if (!histogram) continue;
+    std::vector<std::uint64_t> positives = histogram->RocMillionths(kRocPoints);
+    if (!positives.empty()) curves.push_back({.label = label, .positives = std::move(positives)});
+  }
+  return curves;
+}
+
 std::vector<MatrixFigure> FiguresOf(const AccuracyMatrix& matrix) {
   if (matrix.rows() == 0) return {};
   const std::size_t last = matrix.rows() - 1;

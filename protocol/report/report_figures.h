@@ -34,6 +34,24 @@ struct ColumnFigures {
 // In the order of Plan::Columns(); nothing for a task that is not closed.
 [[nodiscard]] std::vector<ColumnFigures> FiguresOf(const Plan& plan, const TaskRecord& task);
 
+// Millionths as the share that charts and sentences show.
+template <typename Number>
+[[nodiscard]] std::optional<double> ShareOf(const std::optional<Number>& millionths) {
+  return millionths ? std::optional(static_cast<double>(*millionths) / 1e6) : std::nullopt;
+}
+
+// A class against the others of its column: sensitivities at kRocPoints equally spaced places of 1 - specificity.
+inline constexpr std::size_t kRocPoints = 101;
+[[nodiscard]] constexpr double RocPlace(std::size_t point) {
+  return static_cast<double>(point) / static_cast<double>(kRocPoints - 1);
+}
+struct RocCurve {
+  std::uint32_t label = 0;
+  std::vector<std::uint64_t> positives;  // In millionths (ClassHistogram::RocMillionths).
+};
+// Of the classes that may show their scores.
+[[nodiscard]] std::vector<RocCurve> RocCurvesOf(const Plan& plan, const TaskRecord& task, const Column& column);
+
 // Figures of the whole matrix: name, what it means in a few words, value in millionths where it exists.
 struct MatrixFigure {
   std::string name;

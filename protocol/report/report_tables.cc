@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "protocol/report/report_tables.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "codec/integer_weights.h"
@@ -174,6 +176,27 @@ Table ClassTable(const Plan& plan, const ColumnFigures& figures) {
     table.notes.emplace_back("The hospital was away and has not scored this model.");
   } else if (withheld) {
     table.notes.push_back("Without figures: fewer than " + std::to_string(plan.min_pictures) + " test pictures.");
+  }
+  return table;
+}
+
+Table RocTable(const Plan& plan, const FederationHistory& history) {
+  Table table{.title = "ROC curves",
+              .columns = {{"after task"}, {"column"}, {"class"}, {"1 - specificity"}, {"sensitivity"}},
+              .rows = {},
+              .notes = {}};
+  const auto closed = std::find_if(history.tasks().rbegin(), history.tasks().rend(),
+                                   [](const TaskRecord& task) { return task.closed; });
+  if (closed == history.tasks().rend()) return table;
+  const auto task = static_cast<std::uint32_t>(std::distance(closed, history.tasks().rend()) - 1);
+  for (const Column& column : plan.Columns()) {
+    for (const RocCurve& curve : RocCurvesOf(plan, *closed, column)) {
+      for (std::size_t i = 0; i < curve.positives.size(); ++i) {
+        table.rows.push_back({TaskTitle(plan, task), column.title, plan.classes[curve.label],
+                              Measurement{.value = RocPlace(i), .spread = {}, .digits = 2},
+                              Fraction(curve.positives[i])});
+      }
+    }
   }
   return table;
 }

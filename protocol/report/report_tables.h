@@ -25,6 +25,9 @@ namespace hemafed {
 // The classes of one column, for people.
 [[nodiscard]] report::Table ClassTable(const Plan& plan, const ColumnFigures& figures);
 
+// Every ROC curve after the last closed task, point by point: for other programs, too long for people.
+[[nodiscard]] report::Table RocTable(const Plan& plan, const FederationHistory& history);
+
 [[nodiscard]] report::Table RoundTable(const Plan& plan, const FederationHistory& history);
 [[nodiscard]] report::Table UpdateTable(const Plan& plan, const FederationHistory& history);
 [[nodiscard]] report::Table SumsTable(const Plan& plan, const FederationHistory& history);

@@ -128,6 +128,52 @@ TEST(ScoreHistograms, AreaIsTheShareOfPairsInOrder) {
   }
 }
 
+// Share of positives where a share `x` of the negatives is taken, on the straight lines between all thresholds.
+double SlowRoc(const ClassHistogram& h, double x) {
+  const auto all_positives = static_cast<double>(h.Positives()), all_negatives = static_cast<double>(h.Negatives());
+  double from_x = 0, from_y = 0, best = 0;
+  for (std::size_t bin = kHistogramBins; bin-- > 0;) {
+    const double to_x = from_x + h.negatives[bin] / all_negatives, to_y = from_y + h.positives[bin] / all_positives;
+    if (x >= to_x - 1e-12) best = to_y;
+    if (x > from_x && x < to_x) best = std::max(best, from_y + (to_y - from_y) * (x - from_x) / (to_x - from_x));
+    from_x = to_x;
+    from_y = to_y;
+  }
+  return best;
+}
+
+TEST(ScoreHistograms, CurveIsThatOfAllThresholds) {
+  const ScoreHistograms histograms = SampleHistograms();
+  for (std::size_t k = 0; k < 5; ++k) {
+    const ClassHistogram& h = *histograms.At(k);
+    const auto curve = h.RocMillionths(101);
+    ASSERT_EQ(curve.size(), 101u);
+    EXPECT_EQ(curve.back(), 1'000'000u);
+    EXPECT_TRUE(std::is_sorted(curve.begin(), curve.end()));
+    for (std::size_t i = 0; i < curve.size(); ++i) {
+      EXPECT_NEAR(static_cast<double>(curve[i]), SlowRoc(h, static_cast<double>(i) / 100) * 1e6, 0.51) << i;
+    }
+    // With a point at every negative the trapezes hold the area.
+    const auto fine = h.RocMillionths(h.Negatives() + 1);
+    double area = 0;
+    for (std::size_t i = 1; i < fine.size(); ++i) area += static_cast<double>(fine[i - 1] + fine[i]) / 2;
+    EXPECT_GE(area / static_cast<double>(h.Negatives()), static_cast<double>(*h.AucMillionths()) - 1);
+  }
+}
+
+TEST(ScoreHistograms, CurveOfFewPicturesByHand) {
+  ClassHistogram h;
+  EXPECT_TRUE(h.RocMillionths(5).empty());
+  h.positives[900] = 1;
+  h.positives[500] = 2;
+  h.negatives[500] = 1;
+  h.negatives[100] = 3;
+  // (0, 1/3) upright, then straight to (1/4, 1) in the shared bin, then level.
+  EXPECT_EQ(h.RocMillionths(9), (std::vector<std::uint64_t>{333'333, 666'667, 1'000'000, 1'000'000, 1'000'000,
+                                                            1'000'000, 1'000'000, 1'000'000, 1'000'000}));
+  EXPECT_ERROR(ErrorCode::kInternal, "two points", std::ignore = h.RocMillionths(1));
+}
+
 TEST(ScoreHistograms, AreaRoundsHalfToEvenAndNeedsBothKinds) {
   ClassHistogram h;
   EXPECT_EQ(h.AucMillionths(), std::nullopt);

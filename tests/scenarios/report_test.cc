@@ -133,6 +133,17 @@ TEST(ConsortiumReport, PageLoadsNothingAndEveryTableHasAFile) {
                            "refusals", "standstills", "rehearsal_not_done", "traffic"}) {
     EXPECT_TRUE(files.contains(std::string(name) + ".csv")) << name;
   }
+  // Curves only of what may show its scores: each has its 101 points, from the last task's model.
+  EXPECT_NE(page.find("ROC on test pictures of "), std::string::npos);
+  const std::string& roc = files.at("roc.csv");
+  EXPECT_EQ(roc.substr(0, roc.find('\n')), "after task,column,class,1 - specificity,sensitivity");
+  std::size_t aucs = 0;
+  const json last = json::parse(files.at("report.json")).at("tasks").back().at("columns");
+  for (const json& column : last) {
+    for (const json& of_class : column.at("classes")) aucs += !of_class.is_null() && of_class.at("auc").is_number();
+  }
+  EXPECT_GT(aucs, 0u);
+  EXPECT_EQ(static_cast<std::size_t>(std::count(roc.begin(), roc.end(), '\n')), 1 + 101 * aucs);
   // A hospital that learns one class in a task has a column of that class alone.
   const json columns = json::parse(files.at("report.json")).at("tasks").at(3).at("columns");
   EXPECT_EQ(columns.at(0).at("classes").at("basophil").at("specificity"), nullptr);
