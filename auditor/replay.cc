@@ -89,6 +89,10 @@ void Replay::RequireObject(const Digest& digest, const std::string& what) const 
 void Replay::CheckTaskOpened(const FederationState& state, const TaskOpenedEntry& entry) {
   state.Check({.at_ms = 0, .body = entry});  // Heads are grown for tasks that the plan has.
   if (const auto trunk = state.Trunk()) RequireObject(*trunk, "initial weights");
+  if (const auto& extractor = state.plan().model.extractor; extractor && entry.task == 0) {
+    RequireObject(extractor->detector, "the plan's detector");
+    RequireObject(extractor->autoencoder, "the plan's autoencoder");
+  }
   if (state.plan().KeepsSlowModel() && entry.task > 0 && state.HeadGrows()) {
     const Digest slow = GrowHead(files_, scratch_ / kSlow, scratch_ / kNextSlow, state.plan().seed, entry.task,
                                  state.plan().KnownClasses(entry.task));
@@ -167,7 +171,7 @@ void Replay::CheckUpdate(const FederationState& state, const StatementEntry& ent
   if (layout.Hash() != report.layout) {
     throw Error(ErrorCode::kRefused, "update of " + entry.site + ": its tensors are not those of the base model");
   }
-  if (const auto why = WhyNotTaken(state, report, *files_.OpenForRead(object_(report.values)), layout)) {
+  if (const auto why = WhyNotTaken(state, entry.site, report, *files_.OpenForRead(object_(report.values)), layout)) {
     throw Error(ErrorCode::kRefused, "update of " + entry.site + ": " + *why + ", yet it was taken");
   }
 }

@@ -85,6 +85,8 @@ struct Job {
   std::vector<JobAnchor> anchors;     // Of training jobs under strategies ewc and derpp; earlier tasks, ascending.
   std::optional<Digest> slow;         // Of training jobs under strategy slow_fast: the slow model.
 
+  // An agreement is given before the initial weights need to be there, and a removal is about no model.
+  [[nodiscard]] bool NeedsModel() const { return kind != JobKind::kAgree && kind != JobKind::kRemove; }
   // "<first 8 digits of the plan>-t<task>[-r<round>]-<kind>[-<first 8 digits of the candidate>]", or with the partner
   // and the first 8 digits of SHA-256 of its statement: unique within a plan and site.
   [[nodiscard]] std::string Name() const;

@@ -61,8 +61,8 @@ std::uint32_t ReadThreads(const Settings& table) {
 
 ModelPlan ReadModel(const Settings& table) {
   ModelPlan model;
-  const std::vector<std::string_view> architectures{"efficientnet_lite0", "small_cnn", "resnet18", "resnet50",
-                                                    "resnext50_32x4d"};
+  const std::vector<std::string_view> architectures{"efficientnet_lite0", "small_cnn",       "resnet18",
+                                                    "resnet50",           "resnext50_32x4d", kLatentArchitecture};
   const std::vector<std::string_view> normalisations{"batch_frozen", "group", "group_ws"};
   model.architecture = architectures[table.Choice("architecture", architectures)];
   model.normalisation = normalisations[table.Choice("normalisation", normalisations)];
@@ -71,8 +71,13 @@ ModelPlan ReadModel(const Settings& table) {
   if (model.architecture == "efficientnet_lite0" && model.normalisation != "batch_frozen") {
     table.Fail("normalisation", "does not go with efficientnet_lite0: use batch_frozen");
   }
-  if (model.architecture == "small_cnn" && model.normalisation == "batch_frozen") {
-    table.Fail("normalisation", "does not go with small_cnn: use group_ws");
+  const bool sees_latents = model.architecture == kLatentArchitecture;
+  if ((model.architecture == "small_cnn" || sees_latents) && model.normalisation == "batch_frozen") {
+    table.Fail("normalisation", "does not go with " + model.architecture + ": use group_ws");
+  }
+  if (sees_latents) {
+    model.extractor =
+        ExtractorPlan{.detector = table.Sha256Digest("detector"), .autoencoder = table.Sha256Digest("autoencoder")};
   }
   model.input_px = static_cast<std::uint32_t>(table.Integer("input", kMinInputPx, kMaxInputPx));
   model.weights = table.Sha256Digest("weights");
@@ -201,6 +206,13 @@ AggregationPlan ReadAggregation(const Settings& table, const Plan& plan) {
       RoundHalfEven(table.Number("server_momentum", 0, kMaxServerMomentum, 0.0) * kMomentumOne));
   aggregation.encoding = static_cast<UpdateEncoding>(table.Choice("update", {"int32", "int8"}));
   aggregation.norm_bound = table.Number("norm_bound", 1e-6, 1e6);
+  aggregation.rehearsal_norm_bound = aggregation.norm_bound;
+  if (table.Has("rehearsal_norm_bound")) {
+    if (plan.rehearsal.policy != RehearsalPolicy::kFederated) {
+      table.Fail("rehearsal_norm_bound", "bounds sites that rehearse: it needs the policy federated");
+    }
+    aggregation.rehearsal_norm_bound = table.Number("rehearsal_norm_bound", 1e-6, aggregation.norm_bound);
+  }
   aggregation.max_share = table.Number("max_share", 0.34, 1);
   if (table.Has("max_rise")) {
     if (!plan.Distils() || plan.rehearsal.policy != RehearsalPolicy::kFederated) {
@@ -372,6 +384,12 @@ MergeRule MergeRuleOf(AggregationRule rule) noexcept {
   return MergeRule::kMean;
 }
 
+std::vector<Digest> ModelPlan::Files() const {
+  std::vector<Digest> files{weights};
+  if (extractor) files.insert(files.end(), {extractor->detector, extractor->autoencoder});
+  return files;
+}
+
 std::vector<std::string> Plan::Sites() const {
   std::vector<std::string> sites;
   for (const TaskPlan& task : tasks) {
@@ -465,8 +483,15 @@ Plan ParsePlan(std::string_view toml, const std::string& where) {
     plan.training = ReadThreadsOnly(settings.Table("training"));
   } else {
     plan.training = ReadTraining(settings.Table("training"));
-    plan.augmentation = ReadAugmentation(settings.Table("augmentation"));
+    if (plan.model.extractor && settings.Has("augmentation")) {
+      settings.Fail("augmentation",
+                    "means nothing with ae_cfe, which computes each picture's latent once: take it out");
+    }
+    if (!plan.model.extractor) plan.augmentation = ReadAugmentation(settings.Table("augmentation"));
     plan.aggregation = ReadAggregation(settings.Table("aggregation"), plan);
+  }
+  if (plan.model.extractor && plan.rehearsal.policy == RehearsalPolicy::kSealed) {
+    rehearsal.Fail("policy", "sealed does not go with ae_cfe, whose exemplars are latents: use federated or local");
   }
   plan.min_pictures = static_cast<std::uint64_t>(settings.Table("privacy").Integer("min_pictures", 1, 10'000));
   if (const auto table = settings.OptionalTable("absence")) plan.absence = ReadAbsence(*table);

@@ -57,12 +57,26 @@ enum class Sampling : std::uint8_t { kUniform, kBalanced };             // Pictu
 enum class LearningRateSchedule : std::uint8_t { kConstant, kLinear };  // kLinear falls to 0 over the task's steps.
 enum class Rotation : std::uint8_t { kNone, kQuarter, kAny };
 
+// The architecture whose pictures are latents, not pixels (docs/extractor.md).
+inline constexpr std::string_view kLatentArchitecture = "ae_cfe";
+
+// The frozen files that find a picture's cell and turn it into the latent that the model sees.
+struct ExtractorPlan {
+  Digest detector;
+  Digest autoencoder;
+  bool operator==(const ExtractorPlan&) const = default;
+};
+
 struct ModelPlan {
   std::string architecture;   // learning/models/architecture.h
   std::string normalisation;  // "batch_frozen" (imported weights), "group" or "group_ws" (random weights).
   std::uint32_t input_px = 0;
-  Digest weights;  // The initial model file, without head.
+  Digest weights;                          // The initial model file, without head.
+  std::optional<ExtractorPlan> extractor;  // ae_cfe only.
   double dropout = 0;
+
+  // Every file that must be there before the plan can begin: the weights, and of an extractor detector and autoencoder.
+  [[nodiscard]] std::vector<Digest> Files() const;
 };
 
 struct TrainingPlan {
@@ -129,6 +143,7 @@ struct AggregationPlan {
   std::uint32_t trim = 0;             // Of trimmed_mean: lowest and highest votes left out, each.
   std::uint32_t server_momentum = 0;  // In 2^-15; 0: none.
   double norm_bound = 0;              // Largest Euclidean norm of one update, in model units.
+  double rehearsal_norm_bound = 0;    // The same where a site rehearses: at most norm_bound.
   double max_share = 0;               // Largest weight of one site with three or more updaters.
   // How far, in millionths of a nat, a rehearsing site's own L_dist may have risen since the task's first round before
   // its updates are refused (protocol/federation/update_rules.h); 0: no limit.

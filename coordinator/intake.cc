@@ -131,7 +131,7 @@ std::optional<std::string> Intake::WhyRefused(const StatementEntry& entry) const
 std::optional<std::string> Intake::Store(const StatementEntry& entry) {
   const JsonFields body(entry.statement.body,
                         std::string(StatementKindName(entry.statement.kind)) + " of " + entry.site);
-  if (entry.statement.kind == StatementKind::kUpdate) return StoreUpdate(UpdateReport::FromJson(body));
+  if (entry.statement.kind == StatementKind::kUpdate) return StoreUpdate(entry.site, UpdateReport::FromJson(body));
   if (entry.statement.kind == StatementKind::kEvaluation) return StoreScores(entry);
   if (entry.statement.kind == StatementKind::kSums) return StoreSums(SumsReport::FromJson(body));
   if (entry.statement.kind == StatementKind::kFisher) return StoreFisher(FisherReport::FromJson(body));
@@ -172,12 +172,12 @@ std::optional<std::string> Intake::StoreBundle(const StatementEntry& entry, cons
 
 void Intake::DropBundle(const Digest& bundle) { store_.Remove(bundle); }
 
-std::optional<std::string> Intake::StoreUpdate(const UpdateReport& report) {
+std::optional<std::string> Intake::StoreUpdate(const std::string& site, const UpdateReport& report) {
   const FederationState& state = ledger_.state();
   const UpdateLayout layout = ModelLayout();
   if (layout.Hash() != report.layout) return "the update's tensors are not those of the round's base model";
   return StoreIntegers({.file = report.file, .values = report.values, .encoding = state.plan().aggregation.encoding},
-                       layout, [&](const ReadableFile& raw) { return WhyNotTaken(state, report, raw, layout); });
+                       layout, [&](const ReadableFile& raw) { return WhyNotTaken(state, site, report, raw, layout); });
 }
 
 std::optional<std::string> Intake::StoreFisher(const FisherReport& report) {

@@ -44,7 +44,7 @@ class Intake {
   // Removes what its recipient holds.
   void DropBundle(const Digest& bundle);
   // Decodes and stores the update's integers.
-  [[nodiscard]] std::optional<std::string> StoreUpdate(const UpdateReport& report);
+  [[nodiscard]] std::optional<std::string> StoreUpdate(const std::string& site, const UpdateReport& report);
   // The same for the counts of an evaluation's score histograms.
   [[nodiscard]] std::optional<std::string> StoreScores(const StatementEntry& entry);
   // Likewise Fisher information and class means, which travel in the form of updates.

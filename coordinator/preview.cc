@@ -141,6 +141,10 @@ std::string PreviewPlan(const Plan& plan) {
       << plan.Sites().size() << " sites\n"
       << "model " << plan.model.architecture << " (" << plan.model.normalisation << ") at " << plan.model.input_px
       << " x " << plan.model.input_px << " px, initial weights " << plan.model.weights.Hex().substr(0, 12) << "\n";
+  if (const auto& extractor = plan.model.extractor) {
+    out << "the model sees latents: each site fetches the frozen detector " << extractor->detector.Hex().substr(0, 12)
+        << " and autoencoder " << extractor->autoencoder.Hex().substr(0, 12) << " once and computes them itself\n";
+  }
   if (plan.SolvesHead()) {
     DescribeSums(plan, out);
   } else {

@@ -166,8 +166,11 @@ void Service::TakeInbox() {
 
 void Service::Advance(std::vector<wire::Outgoing>& out) {
   while (state().phase() != Phase::kNoPlan && state().phase() != Phase::kClosed) {
-    // A plan names its initial weights; they must be here before the first task can open.
-    if (state().task() == 0 && state().phase() == Phase::kBetweenTasks && !store_.Has(state().model())) break;
+    // A plan names its initial weights and, if it has one, its extractor: all here before the first task can open.
+    const bool begins = state().task() == 0 && state().phase() == Phase::kBetweenTasks;
+    const std::vector<Digest> needed = state().plan().model.Files();
+    const auto is_here = [&](const Digest& file) { return store_.Has(file); };
+    if (begins && !std::all_of(needed.begin(), needed.end(), is_here)) break;
     const Phase before = state().phase();
     const std::uint32_t task = state().task(), round = state().round();
     if (!sequencer_.Step()) break;
@@ -251,11 +254,15 @@ std::optional<wire::Refusal> Service::Authorise(const wire::TransferRequest& req
   if (!state().roster().contains(request.user) || !state().has_plan()) return refuse("there is no plan for this site");
   if (request.kind == wire::TransferRequest::Kind::kGet) {
     // What its assignment needs; and, while one follows another, what most of them need.
-    const std::vector<Digest> needed = AssignmentFor(state(), request.user).Objects();
+    const std::vector<Digest> needed = AssignmentFor(state(), request.user).Objects(&state().plan());
+    const auto names = [&](const std::vector<Digest>& objects) {
+      return std::find(objects.begin(), objects.end(), request.digest) != objects.end();
+    };
     const bool current = request.digest == state().model() || request.digest == state().teacher() ||
-                         std::find(needed.begin(), needed.end(), request.digest) != needed.end();
+                         names(state().plan().model.Files()) || names(needed);
     if (current) return std::nullopt;
-    return refuse("only what the site's assignment needs, the current model and its teacher can be fetched now");
+    return refuse(
+        "only what the site's assignment and plan need, the current model and its teacher can be fetched now");
   }
   const auto due = EnclosureDue(state(), request.user);
   if (!due) return refuse("no file of this site is due");

@@ -3,14 +3,15 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Builds the networks and the engine with their benchmarks on a machine that has little more than a compiler, CMake and
-# LibTorch (preset gpu-bench), and measures ResNeXt-50 training and inference on its GPU.
+# LibTorch (preset gpu-bench), and measures ResNeXt-50 training and inference on its GPU, then a training step of the
+# autoencoder.
 #
 #   scripts/gpu_bench.sh pack DIR    here: copy what such a machine may lack (nlohmann-json, OpenSSL's headers and
 #                                    libcrypto) into DIR, to be carried along
 #   scripts/gpu_bench.sh run [DIR]   there: configure, build, measure; DIR is what was carried
 #
 # LIBTORCH_DIR names the LibTorch to use; otherwise the torch package of python3. DEVICE (cuda), SIDE (224), BATCH (128)
-# and ROUNDS (20) can be set too.
+# and ROUNDS (20) can be set too, and CELLS (500), the autoencoder's batch.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -33,10 +34,11 @@ measure() {
   command -v ninja >/dev/null || generator=(-G "Unix Makefiles")
   cmake --preset gpu-bench "${generator[@]}" -DLIBTORCH_DIR="$libtorch" \
     ${carried:+-DCMAKE_PREFIX_PATH="$(realpath "$carried")"}
-  cmake --build --preset gpu-bench --target networks_bench -j "$(nproc)"
+  cmake --build --preset gpu-bench --target networks_bench autoencoder_bench -j "$(nproc)"
   command -v nvidia-smi >/dev/null && nvidia-smi --query-gpu=name,driver_version,clocks.sm --format=csv
   build/gpu-bench/bin/networks_bench resnext50_32x4d "${SIDE:-224}" "${BATCH:-128}" "${ROUNDS:-20}" 1 batch \
     "${DEVICE:-cuda}"
+  build/gpu-bench/bin/autoencoder_bench "${CELLS:-500}" "${ROUNDS:-20}" 1 "${DEVICE:-cuda}" "${CELLS:-500}"
 }
 
 case ${1:-} in

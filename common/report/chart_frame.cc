@@ -129,11 +129,13 @@ Frame MakeFrame(const FrameSpec& spec) {
   const double title_height = spec.title.empty() ? kPad : kPad + kTitleSize + 20;
   const double y_title_width = spec.y_title.empty() ? 0 : kLine;
   const double left = std::max(kPad + y_title_width + WidestOf(tick_labels) + kGap + 4, kPad + plan.overhang_left);
-  const double legend_width = names.empty() ? 0 : kLegendPad + kKeyWidth + kGap + WidestOf(names);
+  const double legend_width = !names.empty()        ? kLegendPad + kKeyWidth + kGap + WidestOf(names)
+                              : spec.side_width > 0 ? kLegendPad + spec.side_width
+                                                    : 0;
   const double width = left + spec.plot_width + std::max(legend_width + kPad, kPad + 18);
   const double x_title_height = spec.x_title.empty() ? 0 : kLine + 4;
   const double below_plot = kGap + plan.height + x_title_height + kPad;
-  const double legend_height = static_cast<double>(names.size()) * kLine + kPad;
+  const double legend_height = std::max(static_cast<double>(names.size()) * kLine, spec.side_height) + kPad;
   const double height = title_height + std::max(spec.plot_height + below_plot, legend_height);
 
   Frame frame{.drawing = Drawing(width, height, spec.title),

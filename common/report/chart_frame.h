@@ -49,6 +49,9 @@ struct FrameSpec {
   LegendKey key = LegendKey::kLine;
   double plot_width = 560;  // Pixels, like all lengths here.
   double plot_height = 320;
+  // Room to the right of the plot area for a legend that the caller draws; taken in place of `legend`.
+  double side_width = 0;
+  double side_height = 0;
 };
 
 struct Frame {

@@ -61,6 +61,11 @@ void AddSmallCnn(std::vector<TensorSpec>& specs, Normalisation normalisation) {
   }
 }
 
+void AddAeCfe(std::vector<TensorSpec>& specs, Normalisation normalisation) {
+  AddConvolution(specs, "layer1", {kLatentHidden, kLatentChannels, 1, 1}, normalisation);
+  AddConvolution(specs, "layer2", {kLatentHidden, kLatentHidden, 1, 1}, normalisation);
+}
+
 void AddResNet(std::vector<TensorSpec>& specs, Architecture architecture, Normalisation normalisation) {
   for (const ResNetConvolution& convolution : ResNetConvolutions(architecture)) {
     AddNormalised(specs, convolution.convolution, convolution.norm,
@@ -98,6 +103,7 @@ std::string_view ArchitectureName(Architecture architecture) {
     case Architecture::kResNet18: return "resnet18";
     case Architecture::kResNet50: return "resnet50";
     case Architecture::kResNeXt50: return "resnext50_32x4d";
+    case Architecture::kAeCfe: return "ae_cfe";
   }
   throw Error(ErrorCode::kInternal, "an architecture that has no name");
 }
@@ -128,7 +134,8 @@ Normalisation NormalisationFromName(std::string_view name) {
 }
 
 Normalisation NormalisationOf(Architecture architecture) {
-  return architecture == Architecture::kSmallCnn ? Normalisation::kGroupWs : Normalisation::kBatchFrozen;
+  const bool starts_at_random = architecture == Architecture::kSmallCnn || architecture == Architecture::kAeCfe;
+  return starts_at_random ? Normalisation::kGroupWs : Normalisation::kBatchFrozen;
 }
 
 void RequirePair(Normalisation normalisation, WeightOrigin origin) {
@@ -142,7 +149,12 @@ void RequirePair(Normalisation normalisation, WeightOrigin origin) {
                     : "random weights, which have no batch statistics; use group or group_ws"));
 }
 
+std::int64_t InputChannels(Architecture architecture) {
+  return architecture == Architecture::kAeCfe ? kLatentChannels : 3;
+}
+
 std::int64_t FeatureWidth(Architecture architecture) {
+  if (architecture == Architecture::kAeCfe) return kLatentHidden;
   if (architecture == Architecture::kEfficientNetLite0) return kLite0Features;
   if (architecture == Architecture::kSmallCnn) return SmallCnnStages().back().out_channels;
   return ResNetPlanOf(architecture).StageChannels(kResNetStages - 1);
@@ -162,6 +174,8 @@ std::vector<TensorSpec> TensorsOf(Architecture architecture, std::int64_t classe
     AddLite0(specs, normalisation);
   } else if (architecture == Architecture::kSmallCnn) {
     AddSmallCnn(specs, normalisation);
+  } else if (architecture == Architecture::kAeCfe) {
+    AddAeCfe(specs, normalisation);
   } else {
     AddResNet(specs, architecture, normalisation);
   }

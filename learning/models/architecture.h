@@ -9,6 +9,9 @@
 //                     3,371,008 parameters and 1280 features; with a head of 1000 classes 4,652,008.
 // small_cnn           four 3x3 convolutions (32, 64, 96, 128 channels; the first three with stride 2), each weight
 //                     standardised, then group norm and ReLU; 185,824 parameters and 128 features. For quick runs.
+// ae_cfe              two 1x1 convolutions (128 channels each) with group norm and ReLU over a picture's latent, which
+//                     a frozen extractor computed (learning/features/extractor/): 23,296 parameters and 128 features,
+//                     what UACL trains on AE-CFE (design 4.7). Its "pictures" are latents [N, 50, 1, 1].
 // resnet18, resnet50, resnext50_32x4d
 //                     residual networks as torchvision has them (resnet_plan.h); 512, 2048 and 2048 features.
 //
@@ -33,10 +36,10 @@
 
 namespace hemafed::learning {
 
-enum class Architecture : std::uint8_t { kEfficientNetLite0, kSmallCnn, kResNet18, kResNet50, kResNeXt50 };
+enum class Architecture : std::uint8_t { kEfficientNetLite0, kSmallCnn, kResNet18, kResNet50, kResNeXt50, kAeCfe };
 inline constexpr std::array kArchitectures = {Architecture::kEfficientNetLite0, Architecture::kSmallCnn,
-                                              Architecture::kResNet18, Architecture::kResNet50,
-                                              Architecture::kResNeXt50};
+                                              Architecture::kResNet18,          Architecture::kResNet50,
+                                              Architecture::kResNeXt50,         Architecture::kAeCfe};
 
 // How activations are normalised (design 4.6); every architecture takes every one.
 //   batch         batch norm (Ioffe, Szegedy, ICML 2015): while the model trains with the statistics of the batch at
@@ -62,8 +65,8 @@ inline constexpr std::array kNormalisations = {Normalisation::kBatch, Normalisat
 [[nodiscard]] Architecture ArchitectureFromName(std::string_view name);
 [[nodiscard]] Normalisation NormalisationFromName(std::string_view name);
 
-// What a model has whose file or maker does not say: group_ws for small_cnn, which starts from random weights,
-// batch_frozen for the others, which start from imported ones.
+// What a model has whose file or maker does not say: group_ws for small_cnn and ae_cfe, which start from random
+// weights, batch_frozen for the others, which start from imported ones.
 [[nodiscard]] Normalisation NormalisationOf(Architecture architecture);
 
 // Where a model's first weights come from.
@@ -86,6 +89,8 @@ struct TensorSpec {
   TensorRole role;
 };
 
+// Channels of what the model sees: 3 of a picture, or the numbers of a latent.
+[[nodiscard]] std::int64_t InputChannels(Architecture architecture);
 // Number of features d that the trunk hands to the head.
 [[nodiscard]] std::int64_t FeatureWidth(Architecture architecture);
 // Every tensor of a model with `classes` classes (0: no head), in canonical order. Throws Error(kInvalidInput) if
@@ -117,6 +122,10 @@ inline constexpr int kSmallCnnStagesBeforeDropout = 2;
 inline constexpr int kSmallCnnKernel = 3;
 [[nodiscard]] const std::vector<SmallCnnStage>& SmallCnnStages();
 inline constexpr int kChannelsPerGroup = 8;
+
+// The plan of ae_cfe; dropout sits behind the first layer. The latent is the published one (AE-CFE, Table 3.1).
+inline constexpr int kLatentChannels = 50;
+inline constexpr int kLatentHidden = 128;
 
 // "blocks.07", "stage2": where a block's or stage's tensors are.
 [[nodiscard]] std::string Lite0BlockName(std::size_t block);

@@ -133,8 +133,10 @@ void Classifier::SetPrecision(Precision precision) {
 }
 
 void Classifier::RequirePictures(const at::Tensor& pictures) const {
-  if (pictures.dim() != 4 || pictures.size(1) != 3 || pictures.size(2) < 1 || pictures.size(3) < 1) {
-    Fail("pictures have shape " + ShapeText(pictures.sizes()) + " instead of [N, 3, height, width]");
+  const std::int64_t channels = InputChannels(architecture_);
+  if (pictures.dim() != 4 || pictures.size(1) != channels || pictures.size(2) < 1 || pictures.size(3) < 1) {
+    Fail("pictures have shape " + ShapeText(pictures.sizes()) + " instead of [N, " + std::to_string(channels) +
+         ", height, width]");
   }
   if (pictures.device() != device()) {
     Fail("pictures are on " + pictures.device().str() + ", the model is on " + device().str());

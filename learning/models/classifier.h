@@ -6,8 +6,8 @@
 //
 //     logits = W f + b,    f = After(mask * Before(x))        (mask: all ones in evaluation)
 //
-// Shapes: pictures [N, 3, H, W] float32 (the model's own type after Clone) on the model's device, normalised as the
-// weights expect; features [N, d]; logits [N, C], float32 at least.
+// Shapes: pictures [N, InputChannels(architecture), H, W] float32 (the model's own type after Clone) on the model's
+// device, normalised as the weights expect; features [N, d]; logits [N, C], float32 at least.
 //
 // A model is either training (from BeginTraining to EndTraining) or not. With the normalisations batch and batch_local
 // that decides what a forward pass normalises by, and every pass of a training model changes its running statistics:

@@ -108,6 +108,27 @@ class SmallCnnTrunk final : public Trunk {
   std::vector<NormalisedConvolution> stages_;
 };
 
+// A perceptron over latents, as convolutions over one place.
+class AeCfeTrunk final : public Trunk {
+ public:
+  AeCfeTrunk(const TensorsByName& tensors, Normalisation kind)
+      : first_(Layer(tensors, "layer1", kind)), second_(Layer(tensors, "layer2", kind)) {}
+
+  [[nodiscard]] at::Tensor Before(const at::Tensor& pictures, Phase phase) const override {
+    return first_.Apply(pictures, phase);
+  }
+  [[nodiscard]] at::Tensor After(const at::Tensor& activations, Phase phase) const override {
+    return MeanOverPlaces(second_.Apply(activations, phase));
+  }
+
+ private:
+  static NormalisedConvolution Layer(const TensorsByName& tensors, const std::string& place, Normalisation kind) {
+    return At(tensors, place, {kind, kSmallCnnBatchEpsilon}, {1, 1, Padding::kSymmetric, Activation::kRelu});
+  }
+
+  NormalisedConvolution first_, second_;
+};
+
 }  // namespace
 
 at::Tensor MeanOverPlaces(const at::Tensor& x) {
@@ -120,6 +141,7 @@ std::unique_ptr<const Trunk> MakeTrunk(Architecture architecture, Normalisation 
                                        const TensorsByName& tensors) {
   if (architecture == Architecture::kEfficientNetLite0) return std::make_unique<Lite0Trunk>(tensors, normalisation);
   if (architecture == Architecture::kSmallCnn) return std::make_unique<SmallCnnTrunk>(tensors, normalisation);
+  if (architecture == Architecture::kAeCfe) return std::make_unique<AeCfeTrunk>(tensors, normalisation);
   return std::make_unique<ResNetTrunk>(architecture, normalisation, tensors);
 }
 

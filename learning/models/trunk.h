@@ -4,8 +4,8 @@
 // A trunk turns pictures into features, in two halves with the place of dropout between them. What is before that place
 // is computed once per picture when the uncertainty of a picture is measured with many dropout passes.
 //
-// Shapes: pictures [N, 3, H, W]; Before -> [N, C, H', W']; After -> [N, d], the mean over height and width in float32
-// at least. Any H and W from 1 up. Activations are kept channels-last.
+// Shapes: pictures [N, InputChannels(architecture), H, W]; Before -> [N, C, H', W']; After -> [N, d], the mean over
+// height and width in float32 at least. Any H and W from 1 up. Activations are kept channels-last.
 //
 // Errors: those of NormalisedConvolution::Apply.
 // Thread-safety: a trunk is immutable and borrows nothing; concurrent forward passes are allowed in Phase::kEvaluation.

@@ -167,15 +167,13 @@ Assignment AssignmentFor(const FederationState& state, const std::string& site) 
   return assignment;
 }
 
-std::vector<Digest> Assignment::Objects() const {
+std::vector<Digest> Assignment::Objects(const Plan* plan_content) const {
   std::vector<Digest> objects;
   if (plan) objects.push_back(*plan);
   if (model) objects.push_back(*model);
   if (trunk) objects.push_back(*trunk);
   if (job) {
-    // An agreement is given before the initial weights need to be there, and a removal is about no model.
-    const bool needs_model = job->kind != JobKind::kAgree && job->kind != JobKind::kRemove;
-    if (needs_model) objects.push_back(job->model);
+    if (job->NeedsModel()) objects.push_back(job->model);
     if (job->teacher) objects.push_back(*job->teacher);
     if (job->trunk) objects.push_back(*job->trunk);
     if (job->slow) objects.push_back(*job->slow);
@@ -185,6 +183,11 @@ std::vector<Digest> Assignment::Objects() const {
     }
   }
   if (bundle) objects.push_back(*bundle);
+  const bool sees_pictures = action == Action::kFinished || (job && job->NeedsModel());
+  if (sees_pictures && plan_content != nullptr && plan_content->model.extractor) {
+    objects.push_back(plan_content->model.extractor->detector);
+    objects.push_back(plan_content->model.extractor->autoencoder);
+  }
   return objects;
 }
 

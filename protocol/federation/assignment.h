@@ -40,8 +40,9 @@ struct Assignment {
   AgreementState agreement = AgreementState::kNone;
   std::string note;  // For people: what the consortium is doing.
 
-  // Objects that the site must hold for it: plan, model, teacher, trunk, bundle, slow model, anchors.
-  [[nodiscard]] std::vector<Digest> Objects() const;
+  // Objects that the site must hold for it: plan, model, teacher, trunk, bundle, slow model, anchors; and, if the plan
+  // is given, what it names beside the weights. A site has the plan only once it has fetched the others.
+  [[nodiscard]] std::vector<Digest> Objects(const Plan* plan_content) const;
   [[nodiscard]] std::string ToText() const;
   [[nodiscard]] static Assignment FromText(std::string_view text);
 };

@@ -18,19 +18,24 @@ std::string InWords(double norm) {
 
 }  // namespace
 
-std::optional<std::string> WhyNotTaken(const FederationState& state, const UpdateReport& report,
-                                       const ReadableFile& raw, const UpdateLayout& layout) {
+std::optional<std::string> WhyNotTaken(const FederationState& state, const std::string& site,
+                                       const UpdateReport& report, const ReadableFile& raw,
+                                       const UpdateLayout& layout) {
   if (report.probe) {
     if (auto why = WhyImplausible(*report.probe, layout, state.OldClasses(), state.round() == 0)) return why;
   }
   const std::vector<UInt128> norms = SquaredNorms(raw, layout);
   const UInt128 whole = std::accumulate(norms.begin(), norms.end(), UInt128{0});
-  const double bound = state.plan().aggregation.norm_bound;
+  // The active site learns something new; who rehearses starts from a model that knows its pictures, and moves little.
+  const AggregationPlan& rules = state.plan().aggregation;
+  const bool rehearses = site != state.participants().front();
+  const double bound = rehearses ? rules.rehearsal_norm_bound : rules.norm_bound;
   if (!WithinNormBound(whole, bound)) {
     const auto largest = std::max_element(norms.begin(), norms.end());
     return "the update's norm of " + InWords(NormOf(whole)) + " is over the plan's bound of " + InWords(bound) +
-           ", most of it in tensor " + layout.tensors[static_cast<std::size_t>(largest - norms.begin())].name + " (" +
-           InWords(NormOf(*largest)) + ")";
+           (rehearses ? " for a site that rehearses" : "") + ", most of it in tensor " +
+           layout.tensors[static_cast<std::size_t>(largest - norms.begin())].name + " (" + InWords(NormOf(*largest)) +
+           ")";
   }
   if (whole > 0) {
     if (const auto earlier = state.TakenBefore(report.values)) {

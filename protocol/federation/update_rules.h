@@ -4,7 +4,8 @@
 // What an update must keep to that only its integers show: coordinator and auditor ask the same question.
 //
 //     probe       can be what the formulas give (codec/reports.h)
-//     norm        at most the plan's bound; the reason names the tensor with the largest share
+//     norm        at most the plan's bound, which may be tighter for sites that rehearse; the reason names the tensor
+//                 with the largest share
 //     freshness   not the integers of an update that was taken before: a stale one, or another lab's. Integers that are
 //                 all zero may come again: a lab whose steps are below the grid
 //
@@ -21,8 +22,9 @@
 namespace hemafed {
 
 // Nothing, or the rule that the update breaks. `raw`: its integers in canonical form; `layout` that of the round's
-// base.
-[[nodiscard]] std::optional<std::string> WhyNotTaken(const FederationState& state, const UpdateReport& report,
-                                                     const ReadableFile& raw, const UpdateLayout& layout);
+// base; `site` is who sent it.
+[[nodiscard]] std::optional<std::string> WhyNotTaken(const FederationState& state, const std::string& site,
+                                                     const UpdateReport& report, const ReadableFile& raw,
+                                                     const UpdateLayout& layout);
 
 }  // namespace hemafed

@@ -178,15 +178,20 @@ Session::Messages Session::Advance() {
   return {};
 }
 
+std::vector<Digest> Session::Wanted() const { return assignment_->Objects(plan_ ? &*plan_ : nullptr); }
+
 Session::Messages Session::Fetch() {
   Messages out;
-  bool complete = true;
-  for (const Digest& object : assignment_->Objects()) {
-    if (files_.Exists(TargetOf(object))) continue;
-    complete = false;
-    if (asked_.insert(object).second) out.push_back(wire::Have{object});
-  }
-  if (!complete) return out;
+  const auto ask_for_missing = [&] {
+    bool complete = true;
+    for (const Digest& object : Wanted()) {
+      if (files_.Exists(TargetOf(object))) continue;
+      complete = false;
+      if (asked_.insert(object).second) out.push_back(wire::Have{object});
+    }
+    return !complete;
+  };
+  if (ask_for_missing()) return out;
   if (!plan_) {
     const Path path = jobs_.PlanFile(*assignment_->plan);
     const std::string text = ReadFile(files_, path, kMaxPlanBytes);
@@ -196,6 +201,7 @@ Session::Messages Session::Fetch() {
                   path.string() + " was altered; it has been removed, start again to fetch it anew");
     }
     plan_ = ParsePlan(text, path.string());
+    if (ask_for_missing()) return out;
   }
   RemoveOldObjects();
   switch (assignment_->action) {
@@ -218,6 +224,10 @@ Session::Messages Session::Fetch() {
         };
         keep(trunk.value_or(*assignment_->model), folder_.FinalModel());
         if (trunk) keep(*assignment_->model, folder_.FinalHead());
+        if (const auto& extractor = plan_->model.extractor) {
+          keep(extractor->detector, folder_.FinalDetector());
+          keep(extractor->autoencoder, folder_.FinalAutoencoder());
+        }
         Tell("the plan is finished; the consortium's model is " + folder_.FinalModel().string());
         kept_model_ = assignment_->model;
       }
@@ -384,7 +394,7 @@ void Session::RemoveOldObjects() {
   // Only a job says which models are needed from now on: while the site acknowledges or waits, the next job's teacher
   // is an object that no assignment names.
   if (assignment_->action != Action::kRunJob || assignment_->job->kind == JobKind::kRemove) return;
-  const auto wanted = assignment_->Objects();
+  const auto wanted = Wanted();
   for (const std::string& name : files_.List(jobs_.Objects())) {
     const auto digest = Digest::FromHex(name);
     const bool keep = digest && std::find(wanted.begin(), wanted.end(), *digest) != wanted.end();

@@ -94,6 +94,8 @@ class Session {
   Messages Submit();
   Messages AfterTransfer();
   [[nodiscard]] Path TargetOf(const Digest& object) const;
+  // What the site must hold for the assignment: what it names, and what the plan names, once that is known.
+  [[nodiscard]] std::vector<Digest> Wanted() const;
   void RemoveOldObjects();
   void Tell(std::string line) { news_.push_back(std::move(line)); }
 

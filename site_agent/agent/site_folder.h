@@ -36,6 +36,9 @@ struct SiteFolder {
   [[nodiscard]] Path EgressFile() const { return Agent() / "egress.jsonl"; }
   [[nodiscard]] Path OutgoingFile() const { return Agent() / "outgoing"; }
   [[nodiscard]] Path FinalModel() const { return Agent() / "model.safetensors"; }
+  // Of plans over latents.
+  [[nodiscard]] Path FinalDetector() const { return Agent() / "detector.safetensors"; }
+  [[nodiscard]] Path FinalAutoencoder() const { return Agent() / "autoencoder.safetensors"; }
   [[nodiscard]] Path FinalHead() const { return Agent() / "head.hfr"; }  // Of strategy analytic.
   // What the lab's people decided about travelling pictures, for each side (protocol/federation/lab_agreement.h).
   [[nodiscard]] Path AgreementFile() const { return Agent() / "agreement.json"; }

@@ -6,6 +6,7 @@
 
 #include "common/digest_of_file.h"
 #include "common/error.h"
+#include "learning/features/extractor/cell_latents.h"
 #include "learning/models/torch_setup.h"
 #include "site_agent/trainer/jobs.h"
 
@@ -130,10 +131,22 @@ const Pictures& JobRunner::PicturesFor(const Job& job) {
     pictures_ = {job.plan, hooks_.pictures(settings_, PlanOf(job.plan))};
   }
   if (!pictures_ || pictures_->first != job.plan) {
+    std::unique_ptr<const learning::LatentExtractor> extractor;
+    const Plan& plan = PlanOf(job.plan);
+    if (const auto& named = plan.model.extractor) {
+      const Path detector = CheckedObject(named->detector), autoencoder = CheckedObject(named->autoencoder);
+      extractor = hooks_.extractor ? hooks_.extractor(detector, autoencoder)
+                                   : learning::LoadCellLatents(files_, detector, autoencoder, plan.model.input_px);
+    }
     auto pictures = std::make_unique<Pictures>(
-        files_, settings_, folder_.Pictures(), PlanOf(job.plan),
-        [&](std::uint64_t done, std::uint64_t total) { Progress(job, "reading pictures", done, total, done); },
-        withdrawn_);
+        files_, settings_, folder_.Pictures(), plan,
+        [&](const std::string& phase, std::uint64_t done, std::uint64_t total) {
+          Progress(job, phase, done, total, done);
+          // Pictures are read in seconds, latents may take hours.
+          if (extractor != nullptr && hooks_.stop())
+            throw Error(ErrorCode::kInterrupted, "stopped while " + phase + "; it goes on from there");
+        },
+        extractor.get(), withdrawn_);
     hooks_.print(pictures->Report());
     pictures_ = {job.plan, std::move(pictures)};
   }

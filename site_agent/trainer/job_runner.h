@@ -33,6 +33,9 @@ struct RunnerHooks {
   std::function<void(const std::string&)> print;  // Lines for the lab's people.
   // Where the lab's pictures come from; null: the runner opens them itself. A simulation shares them among its runs.
   std::function<std::shared_ptr<const Pictures>(const SiteSettings&, const Plan&)> pictures = {};
+  // Opens a plan's detector and autoencoder; null: learning::LoadCellLatents. Tests give simple ones.
+  std::function<std::unique_ptr<const learning::LatentExtractor>(const Path& detector, const Path& autoencoder)>
+      extractor = {};
   // Ephemeral keys of sealed bundles; null: random ones. Only a simulation gives them, so that its log is the same
   // every time; each address must get another key.
   std::function<HpkePrivateKey(const BundleAddress&)> ephemeral_key = {};

@@ -7,16 +7,24 @@
 #include <algorithm>
 #include <filesystem>
 #include <iostream>
+#include <memory>
+#include <thread>
 
 #include "codec/site_settings.h"
+#include "common/digest_of_file.h"
 #include "common/error.h"
 #include "common/program.h"
 #include "common/stop_signal.h"
 #include "learning/data/synthetic/contact_sheet.h"
 #include "learning/data/synthetic/hospital_profile.h"
 #include "learning/data/synthetic/hospital_writer.h"
+#include "learning/features/cells/classical_segmenter.h"
+#include "learning/features/detection/detector_file.h"
+#include "learning/features/detection/detector_finder.h"
 #include "learning/models/model_file.h"
+#include "learning/models/torch_setup.h"
 #include "site_agent/trainer/job_runner.h"
+#include "site_agent/trainer/segment_command.h"
 #include "site_agent/trainer/withdraw.h"
 
 namespace hemafed::trainer {
@@ -32,7 +40,10 @@ struct Options {
                                      layout = "manifest";
   std::uint32_t count = 60;
   std::uint64_t seed = 1;
-  std::vector<std::string> withdrawn;
+  std::vector<std::string> withdrawn, domains;
+  SegmentSettings segment;
+  std::string detector;  // File; empty: the classical segmenter.
+  bool training_part = false;
 };
 
 void Wait(int milliseconds) { (void)::poll(nullptr, 0, milliseconds); }
@@ -54,6 +65,18 @@ void Serve(const Options& options) {
       Wait(kRetryMs);
     }
   }
+}
+
+// What counts as found by a detector unless the person says otherwise; as in hemafed-study ae-cfe detect.
+constexpr double kDetectorScore = 0.5;
+
+// The trained detector that the person named, or the classical segmenter.
+std::unique_ptr<learning::CellFinder> FinderOf(FileSystem& files, const Options& options) {
+  if (options.detector.empty()) return std::make_unique<learning::ClassicalSegmenter>();
+  learning::ConfigureTorch(static_cast<int>(std::max(1u, std::thread::hardware_concurrency())));
+  return std::make_unique<learning::DetectorFinder>(learning::LoadDetector(files, options.detector),
+                                                    options.segment.min_score,
+                                                    DigestOfFile(files, options.detector).Hex());
 }
 
 void WithdrawAll(const Options& options) {
@@ -106,6 +129,7 @@ int Main(int argc, char** argv) {
       "Examples:\n"
       "  hemafed-train serve /srv/hemafed/munich\n"
       "  hemafed-train smears build/smears --hospital matek-19\n"
+      "  hemafed-train segment /data/cells /srv/segmented\n"
       "  hemafed-train withdraw /srv/hemafed/munich /data/cells/17.png\n\n" +
       std::string(kExitCodeHelp));
   app.require_subcommand(1);
@@ -141,6 +165,51 @@ int Main(int argc, char** argv) {
   withdraw->add_option("folder", options.folder, "The lab's folder")->required()->check(CLI::ExistingDirectory);
   withdraw->add_option("pictures", options.withdrawn, "Each picture's file, or its SHA-256")->required();
 
+  CLI::App* segment = app.add_subcommand(
+      "segment",
+      "Find the cell in each picture of a folder: crops, drawings and contact sheets of what was found, and a list of\n"
+      "the pictures without a cell or with several. Classical (colour, Otsu, watershed) unless a trained detector is\n"
+      "named: needs no training and no annotations. Stop it whenever you like; the same command goes on. Files and "
+      "columns: docs/segment.md");
+  segment->add_option("pictures", options.segment.pictures, "Folder of pictures; only read")
+      ->required()
+      ->check(CLI::ExistingDirectory);
+  segment->add_option("output", options.segment.output, "Folder for the results, outside the pictures' folder")
+      ->required();
+  segment
+      ->add_option("--min-score", options.segment.min_score,
+                   "Cells with a lower score do not count (with --detector 0.5 unless given)")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  const auto with_detector = [&](CLI::App* command) {
+    command
+        ->add_option("--detector", options.detector,
+                     "A detector's file (hemafed-study ae-cfe detect) instead of the classical segmenter")
+        ->check(CLI::ExistingFile);
+  };
+  with_detector(segment);
+  segment->add_flag("--take-best", options.segment.take_best,
+                    "Where several cells are found, go on with the one of the best score (otherwise the picture is\n"
+                    "left)");
+  segment->add_option("--side", options.segment.crop.side, "Pixels of a crop's side")
+      ->check(CLI::Range(16, 1024))
+      ->capture_default_str();
+  segment->add_option("--margin-before", options.segment.crop.margin_before, "Pixels around the box, left and above")
+      ->check(CLI::Range(0, 1000))
+      ->capture_default_str();
+  segment->add_option("--margin-after", options.segment.crop.margin_after, "The same, right and below")
+      ->check(CLI::Range(0, 1000))
+      ->capture_default_str();
+
+  CLI::App* score = app.add_subcommand(
+      "score-finder",
+      "Compare what `segment` finds with cells that people marked (masks/ or boxes.csv); prints a table");
+  with_detector(score);
+  score->add_option("domains", options.domains, "Folders with manifest.csv and masks/ or boxes.csv")
+      ->required()
+      ->check(CLI::ExistingDirectory);
+  score->add_flag("--train", options.training_part, "Training pictures instead of test pictures");
+
   CLI::App* sheet = app.add_subcommand("contact-sheet", "Draw what `smears` draws, of all hospitals, on one PNG");
   sheet->add_option("file", options.out, "PNG file to write")->required();
   sheet->add_option("--seed", options.seed, "As for smears")->capture_default_str();
@@ -165,6 +234,16 @@ int Main(int argc, char** argv) {
               << "\n";
   } else if (*withdraw) {
     WithdrawAll(options);
+  } else if (*segment || *score) {
+    // A detector says of many places that a cell could be there; the segmenter's score is no probability.
+    if (!options.detector.empty() && segment->count("--min-score") == 0) options.segment.min_score = kDetectorScore;
+    const std::unique_ptr<learning::CellFinder> finder = FinderOf(files, options);
+    if (*segment) {
+      RunSegment(files, *finder, options.segment);
+    } else {
+      RunScoreFinder(files, *finder, options.domains,
+                     options.training_part ? learning::Split::kTrain : learning::Split::kTest);
+    }
   } else if (*sheet) {
     const Bytes png = learning::synthetic::EncodeContactSheet({.seed = options.seed});
     WriteFileAtomically(files, options.out, AsText(png));

@@ -6,15 +6,18 @@
 #include <set>
 #include <utility>
 
+#include "common/error.h"
 #include "common/random.h"
+#include "learning/features/extractor/latent_batches.h"
+#include "site_agent/trainer/trainer_folder.h"
 
 namespace hemafed::trainer {
 
 namespace {
 
-learning::ImportProgress NeverStop(const std::function<void(std::uint64_t, std::uint64_t)>& on_progress) {
-  return [&on_progress](std::uint64_t done, std::uint64_t total) {
-    on_progress(done, total);
+learning::ImportProgress NeverStop(const Pictures::OnProgress& on_progress, const std::string& phase) {
+  return [&on_progress, phase](std::uint64_t done, std::uint64_t total) {
+    on_progress(phase, done, total);
     return true;
   };
 }
@@ -34,7 +37,7 @@ std::set<Digest> PicturesOf(const learning::ExemplarStore& store) {
 }  // namespace
 
 Pictures::Pictures(FileSystem& files, const SiteSettings& settings, const Path& state_folder, const Plan& plan,
-                   const std::function<void(std::uint64_t done, std::uint64_t total)>& on_progress,
+                   const OnProgress& on_progress, const learning::LatentExtractor* extractor,
                    std::set<Digest> withdrawn)
     : pictures_(files,
                 {.name = settings.site,
@@ -42,8 +45,23 @@ Pictures::Pictures(FileSystem& files, const SiteSettings& settings, const Path& 
                  .layout = settings.layout,
                  .labels = settings.labels,
                  .crop = 0},
-                state_folder, plan.classes, plan.model.input_px, plan.augmentation, NeverStop(on_progress)),
-      withdrawn_(std::move(withdrawn)) {}
+                state_folder, plan.classes, plan.model.input_px, plan.augmentation,
+                NeverStop(on_progress, "reading pictures")),
+      withdrawn_(std::move(withdrawn)) {
+  if (plan.model.extractor.has_value() != (extractor != nullptr)) {
+    throw Error(ErrorCode::kInternal, "the pictures of " + settings.site + " were opened without the plan's extractor");
+  }
+  if (extractor == nullptr) return;
+  const Path file =
+      state_folder / (settings.site + "-" + extractor->digest().Hex().substr(0, 16) + std::string(kLatentsSuffix));
+  latents_.emplace(files, pictures_, *extractor, file, NeverStop(on_progress, "computing latents"));
+}
+
+std::unique_ptr<learning::BatchSource> Pictures::At(std::vector<std::uint32_t> positions,
+                                                    learning::TileThreads threads) const {
+  if (latents_) return std::make_unique<learning::LatentBatches>(*latents_, pictures_, std::move(positions));
+  return pictures_.Batches(positions, threads);
+}
 
 std::vector<std::uint32_t> Pictures::Positions(learning::DomainPart part, std::span<const std::int64_t> labels) const {
   std::vector<std::uint32_t> positions = pictures_.Positions(part, labels);
@@ -64,15 +82,15 @@ std::vector<std::uint32_t> Pictures::TrainPositions(const ClassSet& classes, con
 
 std::unique_ptr<learning::BatchSource> Pictures::Train(const ClassSet& classes,
                                                        const learning::ExemplarStore& own) const {
-  return pictures_.Batches(TrainPositions(classes, own), learning::TileThreads::kCaller);
+  return At(TrainPositions(classes, own), learning::TileThreads::kCaller);
 }
 
 std::unique_ptr<learning::BatchSource> Pictures::Test(const ClassSet& classes) const {
-  return pictures_.Batches(Positions(learning::DomainPart::kTest, LabelsOf(classes)));
+  return At(Positions(learning::DomainPart::kTest, LabelsOf(classes)));
 }
 
 std::unique_ptr<learning::BatchSource> Pictures::Rehearsal(const learning::ExemplarStore& store) const {
-  return pictures_.Batches(PositionsOf(store), learning::TileThreads::kCaller);
+  return At(PositionsOf(store), learning::TileThreads::kCaller);
 }
 
 std::unique_ptr<learning::BatchSource> Pictures::HeldOut(const ClassSet& classes, const learning::ExemplarStore& store,
@@ -90,7 +108,7 @@ std::unique_ptr<learning::BatchSource> Pictures::HeldOut(const ClassSet& classes
   }
   std::erase_if(chosen, [&](std::uint32_t position) { return withdrawn_.contains(digest(position)); });
   std::sort(chosen.begin(), chosen.end());
-  return pictures_.Batches(chosen);
+  return At(std::move(chosen));
 }
 
 std::vector<std::uint32_t> Pictures::PositionsOf(const learning::ExemplarStore& store) const {
@@ -102,6 +120,12 @@ std::vector<std::uint32_t> Pictures::PositionsOf(const learning::ExemplarStore& 
   return positions;
 }
 
-std::string Pictures::Report() const { return pictures_.report(); }
+std::string Pictures::Report() const {
+  if (!latents_) return pictures_.report();
+  return pictures_.report() + "latents: " + std::to_string(latents_->Count(learning::LatentOf::kCell)) +
+         " of the best cell; of whole pictures, where none was found: " +
+         std::to_string(latents_->Count(learning::LatentOf::kWholePicture)) +
+         "; pictures of one colour: " + std::to_string(latents_->Count(learning::LatentOf::kNothing)) + "\n";
+}
 
 }  // namespace hemafed::trainer

@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A lab's pictures as the trainer uses them (learning/data/domain_pictures.h): handed to the learning code by split or
-// by exemplar list.
+// by exemplar list. Under a plan of the architecture ae_cfe what is handed out are latents
+// (learning/features/extractor/).
 //
 // Errors: kNotFound (no pictures folder), kInvalidInput (label map); bad pictures are counted and named, never fatal.
 // Thread-safety: one thread.
@@ -11,9 +12,11 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "codec/plan.h"
@@ -22,15 +25,18 @@
 #include "learning/continual/batch_source.h"
 #include "learning/continual/exemplar_store.h"
 #include "learning/data/domain_pictures.h"
+#include "learning/features/extractor/latent_table.h"
 
 namespace hemafed::trainer {
 
 class Pictures {
  public:
-  // `on_progress(done, total)` is called while pictures are read and decoded. All borrowed but `withdrawn`: pictures
-  // that are in no source, though their files may still be there.
+  // `on_progress` is called while pictures are read and decoded, and while latents are computed; it may throw to stop.
+  // All borrowed during the call but `files` for good, and `withdrawn`: pictures that are in no source, though their
+  // files may still be there. `extractor`: the plan's; null where it has none.
+  using OnProgress = std::function<void(const std::string& phase, std::uint64_t done, std::uint64_t total)>;
   Pictures(FileSystem& files, const SiteSettings& settings, const Path& state_folder, const Plan& plan,
-           const std::function<void(std::uint64_t done, std::uint64_t total)>& on_progress,
+           const OnProgress& on_progress, const learning::LatentExtractor* extractor = nullptr,
            std::set<Digest> withdrawn = {});
 
   // Training pictures of these classes, and those that the lists name beside them: what an active site learns from.
@@ -47,6 +53,9 @@ class Pictures {
   [[nodiscard]] std::unique_ptr<learning::BatchSource> HeldOut(const ClassSet& classes,
                                                                const learning::ExemplarStore& store,
                                                                std::uint32_t count, std::uint64_t seed) const;
+  // Chosen pictures, ascending positions of the domain's index.
+  [[nodiscard]] std::unique_ptr<learning::BatchSource> At(
+      std::vector<std::uint32_t> positions, learning::TileThreads threads = learning::TileThreads::kLibTorch) const;
   // What was imported and what was skipped and why, for people.
   [[nodiscard]] std::string Report() const;
   [[nodiscard]] const learning::DomainPictures& domain() const { return pictures_; }
@@ -57,6 +66,7 @@ class Pictures {
   [[nodiscard]] std::vector<std::uint32_t> PositionsOf(const learning::ExemplarStore& store) const;
 
   learning::DomainPictures pictures_;
+  std::optional<learning::LatentTable> latents_;  // Of plans with an extractor.
   std::set<Digest> withdrawn_;
 };
 

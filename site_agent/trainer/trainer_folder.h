@@ -4,9 +4,14 @@
 // What lies where in the trainer's part of a lab's folder. Thread-safety: value type.
 #pragma once
 
+#include <string_view>
+
 #include "common/file_system.h"
 
 namespace hemafed::trainer {
+
+// Files of latents in Pictures() have this in their names; they are made of pictures as tiles are.
+inline constexpr std::string_view kLatentsSuffix = ".latents";
 
 // The trainer's own folder; the agent cannot read it.
 struct TrainerFolder {

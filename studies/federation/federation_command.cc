@@ -13,6 +13,7 @@
 #include "common/program.h"
 #include "common/stop_signal.h"
 #include "coordinator/folder_lock.h"
+#include "learning/features/extractor/cell_latents.h"
 #include "studies/federation/beside.h"
 #include "studies/federation/federation_outputs.h"
 #include "studies/federation/federation_run.h"
@@ -32,7 +33,7 @@ struct Arm {
   std::string text;
   Plan plan;
   std::vector<std::uint64_t> seeds;
-  Path weights;
+  std::map<Digest, Path> models;  // Of ModelPlan::Files().
   std::optional<PoisonSettings> poison = {};
 };
 
@@ -69,7 +70,7 @@ std::vector<Arm> LoadArms(FileSystem& files, const FederationOptions& options) {
             .text = ReadFile(files, path, kMaxPlanBytes),
             .plan = {},
             .seeds = options.seeds,
-            .weights = {}};
+            .models = {}};
     arm.plan = ParsePlan(arm.text, arm.where);
     if (arm.seeds.empty()) arm.seeds.push_back(arm.plan.seed);
     // The name becomes a folder, a line of a table and a field of JSON.
@@ -103,7 +104,7 @@ SiteList LoadSites(FileSystem& files, const std::vector<Arm>& arms, const Federa
   return list;
 }
 
-// Weights by content, among the files that the person named.
+// Weights, detectors and autoencoders by content, among the files that the person named.
 void FindWeights(FileSystem& files, const FederationOptions& options, std::vector<Arm>& arms) {
   std::vector<Path> candidates;
   for (const Path& path : options.weights) {
@@ -118,14 +119,33 @@ void FindWeights(FileSystem& files, const FederationOptions& options, std::vecto
   std::map<Digest, Path> by_digest;
   for (const Path& path : candidates) by_digest.emplace(DigestOfFile(files, path), path);
   for (Arm& arm : arms) {
-    const auto found = by_digest.find(arm.plan.model.weights);
-    if (found == by_digest.end()) {
-      throw Error(ErrorCode::kNotFound, arm.where + " starts from the weights " + arm.plan.model.weights.Hex() +
+    for (const Digest& model : arm.plan.model.Files()) {
+      const auto found = by_digest.find(model);
+      if (found != by_digest.end()) {
+        arm.models.insert(*found);
+        continue;
+      }
+      if (model != arm.plan.model.weights) {
+        throw Error(ErrorCode::kNotFound, arm.where + " makes latents with " + model.Hex() +
+                                              ", which none of the files of --weights are; docs/extractor.md says "
+                                              "what they are");
+      }
+      throw Error(ErrorCode::kNotFound, arm.where + " starts from the weights " + model.Hex() +
                                             ", which none of the files of --weights are; `make setup` fetches "
                                             "ImageNet weights into build/weights, `hemafed-train init-weights` makes "
                                             "random ones");
     }
-    arm.weights = found->second;
+  }
+}
+
+// Of all plans over latents, for whoever reads pictures.
+void OpenExtractors(FileSystem& files, const std::vector<Arm>& arms, PictureShelf& shelf) {
+  for (const Arm& arm : arms) {
+    const auto& extractor = arm.plan.model.extractor;
+    if (!extractor || shelf.HasExtractor(arm.plan)) continue;
+    shelf.AddExtractor(arm.plan,
+                       learning::LoadCellLatents(files, arm.models.at(extractor->detector),
+                                                 arm.models.at(extractor->autoencoder), arm.plan.model.input_px));
   }
 }
 
@@ -147,6 +167,10 @@ RunRecord MakeRecord(const std::vector<Arm>& arms, const SiteList& sites, Pictur
     texts += arm.text;
     record.inputs["plan " + arm.name] = Sha256Of(arm.text);
     record.inputs["initial weights of " + arm.name] = arm.plan.model.weights;
+    if (const auto& extractor = arm.plan.model.extractor) {
+      record.inputs["detector of " + arm.name] = extractor->detector;
+      record.inputs["autoencoder of " + arm.name] = extractor->autoencoder;
+    }
     record.settings["plans"][arm.name] = PlanAsJson(arm.text, arm.where);
     if (arm.poison) record.settings["poison"][arm.name] = arm.poison->ToText();
     for (const TestColumnOfSite& column : ColumnsOf(arm.plan, sites, shelf)) {
@@ -270,12 +294,13 @@ int RunFederationStudy(const FederationOptions& options) {
   const coordinator::FolderLock lock(options.output);
   std::string reading;
   PictureShelf shelf(files, options.cache.empty() ? options.output / "cache" : options.cache,
-                     [&](const std::string& site, std::uint64_t done, std::uint64_t total) {
-                       if (StopRequested()) throw Error(ErrorCode::kInterrupted, "stopped while reading pictures");
-                       if (std::exchange(reading, site) != site)
-                         progress.Begin(site + ": reading pictures", 0, "pictures");
+                     [&](const std::string& site, const std::string& phase, std::uint64_t done, std::uint64_t total) {
+                       if (StopRequested()) throw Error(ErrorCode::kInterrupted, "stopped while " + phase);
+                       const std::string now = site + ": " + phase;
+                       if (std::exchange(reading, now) != now) progress.Begin(now, 0, "pictures");
                        progress.Update(done, "of " + std::to_string(total));
                      });
+  OpenExtractors(files, arms, shelf);
   OpenPictures(arms, sites, shelf);
   progress.End();
   const RunRecord record = MakeRecord(arms, sites, shelf, options);
@@ -305,7 +330,7 @@ int RunFederationStudy(const FederationOptions& options) {
       const FederationRun run{.arm = arms[a].name,
                               .plan = PlanWithSeed(arms[a].text, seed, arms[a].where),
                               .seed = seed,
-                              .weights = arms[a].weights,
+                              .models = arms[a].models,
                               .poison = arms[a].poison};
       runs.push_back({.name = run.Name(),
                       .pictures = PicturesOf(arms[a].plan),

@@ -89,7 +89,7 @@ class Run {
                           {.folder = folder_,
                            .plan = run_.plan,
                            .sites = std::move(sites),
-                           .weights = run_.weights,
+                           .models = run_.models,
                            .key_seed = plan_.seed,
                            .made_from = trained_from_,
                            .poison = run_.poison},

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 
@@ -38,7 +39,7 @@ struct FederationRun {
   std::string arm;   // Name of the plan's file.
   std::string plan;  // Its text, with the seed put in.
   std::uint64_t seed = 0;
-  Path weights;  // File of the initial weights.
+  std::map<Digest, Path> models;  // Of ModelPlan::Files().
   std::optional<PoisonSettings> poison;
 
   [[nodiscard]] std::string Name() const { return arm + "/seed-" + std::to_string(seed); }

@@ -8,6 +8,14 @@ namespace hemafed::studies {
 
 namespace {
 
+// Of a plan's extractor and the pictures that it takes; empty where it has none.
+std::string NameOf(const Plan& plan) {
+  const auto& extractor = plan.model.extractor;
+  return extractor ? extractor->detector.Hex() + " " + extractor->autoencoder.Hex() + " " +
+                         std::to_string(plan.model.input_px)
+                   : "";
+}
+
 // Everything that an opening depends on.
 std::string KeyOf(const SiteSettings& site, const Plan& plan) {
   const AugmentationPlan& change = plan.augmentation;
@@ -17,6 +25,7 @@ std::string KeyOf(const SiteSettings& site, const Plan& plan) {
                               site.labels.string(),
                               plan.classes,
                               plan.model.input_px,
+                              NameOf(plan),
                               {change.flips, static_cast<int>(change.rotation), change.brightness, change.contrast,
                                change.saturation, change.hue, change.zoom, change.shift, change.blur}};
   return key.dump();
@@ -27,16 +36,25 @@ std::string KeyOf(const SiteSettings& site, const Plan& plan) {
 PictureShelf::PictureShelf(FileSystem& files, Path cache_folder, OnProgress on_progress)
     : files_(files), cache_(std::move(cache_folder)), on_progress_(std::move(on_progress)) {}
 
+bool PictureShelf::HasExtractor(const Plan& plan) const { return extractors_.contains(NameOf(plan)); }
+
+void PictureShelf::AddExtractor(const Plan& plan, std::shared_ptr<const learning::LatentExtractor> extractor) {
+  const std::lock_guard lock(mutex_);
+  extractors_.emplace(NameOf(plan), std::move(extractor));
+}
+
 std::shared_ptr<const trainer::Pictures> PictureShelf::Open(const SiteSettings& site, const Plan& plan) {
   const std::lock_guard lock(mutex_);
   auto& pictures = shelf_[KeyOf(site, plan)];
   if (!pictures) {
     const Path folder = cache_ / site.site;
     files_.CreateFolders(folder);
-    pictures = std::make_shared<const trainer::Pictures>(files_, site, folder, plan,
-                                                         [&](std::uint64_t done, std::uint64_t total) {
-                                                           if (on_progress_) on_progress_(site.site, done, total);
-                                                         });
+    pictures = std::make_shared<const trainer::Pictures>(
+        files_, site, folder, plan,
+        [&](const std::string& phase, std::uint64_t done, std::uint64_t total) {
+          if (on_progress_) on_progress_(site.site, phase, done, total);
+        },
+        plan.model.extractor ? extractors_.at(NameOf(plan)).get() : nullptr);
   }
   return pictures;
 }

@@ -26,17 +26,22 @@ namespace hemafed::studies {
 class PictureShelf {
  public:
   // Called while pictures are read; may throw to stop.
-  using OnProgress = std::function<void(const std::string& site, std::uint64_t done, std::uint64_t total)>;
+  using OnProgress =
+      std::function<void(const std::string& site, const std::string& phase, std::uint64_t done, std::uint64_t total)>;
 
   // `files` is borrowed.
   PictureShelf(FileSystem& files, Path cache_folder, OnProgress on_progress);
 
+  // For this plan and all others with the same detector, autoencoder and input, before any of them is opened.
+  [[nodiscard]] bool HasExtractor(const Plan& plan) const;
+  void AddExtractor(const Plan& plan, std::shared_ptr<const learning::LatentExtractor> extractor);
   [[nodiscard]] std::shared_ptr<const trainer::Pictures> Open(const SiteSettings& site, const Plan& plan);
 
  private:
   FileSystem& files_;
   Path cache_;
   OnProgress on_progress_;
+  std::map<std::string, std::shared_ptr<const learning::LatentExtractor>> extractors_;
   std::mutex mutex_;
   std::map<std::string, std::shared_ptr<const trainer::Pictures>> shelf_;
 };

@@ -109,9 +109,11 @@ void Simulation::Begin() {
   federation_.Found();
   federation_.StartCoordinator();
   for (const std::string& site : plan_.Sites()) federation_.Enrol(site);
-  const Path weights = settings_.folder / "consortium" / "scratch" / "weights";
-  CopyFile(files_, settings_.weights, weights);
-  federation_.AdoptWeights(weights, plan_.model.weights);
+  for (const Digest& model : plan_.model.Files()) {
+    const Path copy = settings_.folder / "consortium" / "scratch" / "weights";
+    CopyFile(files_, settings_.models.at(model), copy);
+    federation_.AdoptWeights(copy, model);
+  }
   federation_.SubmitPlan(settings_.plan);
   if (plan_.rehearsal.policy == RehearsalPolicy::kSealed) {
     for (const std::string& site : plan_.Sites()) {

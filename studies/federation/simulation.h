@@ -52,7 +52,7 @@ struct SimulationSettings {
   Path folder;
   std::string plan;                           // Text of the plan.
   std::map<std::string, SiteSettings> sites;  // At least those of the plan.
-  Path weights;                               // File of the initial weights that the plan names.
+  std::map<Digest, Path> models;              // Files that the plan names: all of ModelPlan::Files().
   std::uint64_t key_seed = 0;
   Digest made_from;  // Of everything else that results depend on, pictures above all.
   std::optional<PoisonSettings> poison;

@@ -114,8 +114,7 @@ std::vector<ModelAnswers> AnswerColumns(const AnswerBatch& answer, std::size_t c
     }
     std::vector<std::uint32_t> positions;
     for (const auto& [position, of_it] : columns_of) positions.push_back(position);
-    const ModelAnswers all =
-        AnswerAll(answer, *first.pictures->domain().Batches(positions), [&] { on_pictures(first.site); });
+    const ModelAnswers all = AnswerAll(answer, *first.pictures->At(positions), [&] { on_pictures(first.site); });
     for (std::size_t i = 0; i < positions.size(); ++i) {
       for (const std::size_t j : columns_of.at(positions[i])) {
         answers[j].predicted.push_back(all.predicted[i]);

@@ -56,6 +56,9 @@ Enum ReadNamed(const Settings& table, std::string_view key, Enum (*from_name)(st
 ModelChoice ReadModel(const Settings& table, const Path& folder) {
   ModelChoice model;
   model.architecture = ReadNamed(table, "architecture", learning::ArchitectureFromName);
+  if (learning::InputChannels(model.architecture) != 3) {
+    table.Fail("architecture", "sees latents, not pictures: plans of federations can have it (docs/extractor.md)");
+  }
   model.normalisation = ReadNamed(table, "normalisation", learning::NormalisationFromName);
   const std::string weights = table.Text("weights", kMaxPathBytes);
   if (weights != "random") model.weights = folder / weights;

@@ -117,7 +117,8 @@ std::string MatrixCsv(const std::vector<const Comparison*>& comparisons) {
 }
 
 std::string PredictionsCsv(const std::vector<const Comparison*>& comparisons) {
-  const std::vector<std::string>& classes = comparisons.front()->classes;
+  static const std::vector<std::string> kNone;  // Where no run came to its end.
+  const std::vector<std::string>& classes = comparisons.empty() ? kNone : comparisons.front()->classes;
   std::vector<std::string> header{"experiment", "method", "seed", "test_set", "file", "truth", "prediction"};
   for (const std::string& name : classes) header.push_back("score_" + name);
   std::string csv = FormatCsvRow(header);

@@ -91,6 +91,38 @@ INSTANTIATE_TEST_SUITE_P(
         {"NotToml", "seed = 7", "seed = = 7", ""}}),
     [](const auto& row) { return row.param.name; });
 
+TEST(ParsePlan, RehearsingSitesAreBoundedAsAllAreOrTighter) {
+  EXPECT_EQ(ParsePlan(Good(), "plan.toml").aggregation.rehearsal_norm_bound, 100.0);
+  const std::string tight = With(Good(), "max_share", "rehearsal_norm_bound = 0.25\nmax_share");
+  EXPECT_EQ(ParsePlan(tight, "plan.toml").aggregation.rehearsal_norm_bound, 0.25);
+  EXPECT_EQ(ParsePlan(tight, "plan.toml").aggregation.norm_bound, 100.0);
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "rehearsal_norm_bound",
+               (void)ParsePlan(With(tight, "0.25", "100.5"), "plan.toml"));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "needs the policy federated",
+               (void)ParsePlan(With(tight, "\"federated\"", "\"local\""), "plan.toml"));
+}
+
+TEST(ParsePlan, APlanOverLatentsNamesItsExtractorAndChangesNoPictures) {
+  const ExtractorPlan extractor{.detector = Sha256Of("detector"), .autoencoder = Sha256Of("autoencoder")};
+  const std::string good = testing_support::LatentPlanText(Good(), extractor);
+  const Plan plan = ParsePlan(good, "plan.toml");
+  EXPECT_EQ(plan.model.architecture, kLatentArchitecture);
+  EXPECT_EQ(plan.model.extractor, extractor);
+  EXPECT_FALSE(plan.augmentation.flips);
+  EXPECT_FALSE(ParsePlan(Good(), "plan.toml").model.extractor);
+
+  const auto refused = [](const char* words, const std::string& text) {
+    EXPECT_ERROR(ErrorCode::kInvalidInput, words, (void)ParsePlan(text, "plan.toml"));
+  };
+  refused("detector", With(good, "detector = \"" + extractor.detector.Hex() + "\"\n", ""));
+  refused("autoencoder", With(good, "autoencoder", "decoder"));
+  refused("detector", With(Good(), "dropout", "detector = \"" + extractor.detector.Hex() + "\"\ndropout"));
+  refused("does not go with ae_cfe", With(good, "group_ws", "batch_frozen"));
+  refused("computes each picture's latent once", good + "[augmentation]\nflips = true\n");
+  refused("exemplars are latents",
+          testing_support::LatentPlanText(testing_support::SmallPlanText(Sha256Of("weights"), "sealed"), extractor));
+}
+
 std::string GoodAnalytic() { return testing_support::AnalyticPlanText(Sha256Of("weights")); }
 
 TEST(ParsePlan, AnAnalyticPlanSaysHowToSumAndSolveAndNothingAboutTraining) {

@@ -127,6 +127,21 @@ TEST(ResNetPlan, TheStrideOfABottleneckIsOnIts3x3Convolution) {
   EXPECT_ERROR(ErrorCode::kInternal, "no residual network", (void)ResNetPlanOf(Architecture::kSmallCnn));
 }
 
+TEST(Architecture, AeCfeIsASmallPerceptronOverTheLatent) {
+  constexpr auto kLatents = Architecture::kAeCfe;
+  EXPECT_EQ(InputChannels(kLatents), 50);
+  EXPECT_EQ(InputChannels(Architecture::kSmallCnn), 3);
+  EXPECT_EQ(NormalisationOf(kLatents), Normalisation::kGroupWs);
+  std::int64_t values = 0;
+  for (const TensorSpec& spec : TensorsOf(kLatents, 0)) {
+    std::int64_t of_tensor = 1;
+    for (const std::int64_t side : spec.shape) of_tensor *= side;
+    values += of_tensor;
+  }
+  EXPECT_EQ(values, 50 * 128 + 128 * 128 + 4 * 128);
+  EXPECT_EQ(values, 23'296) << "the number in architecture.h";
+}
+
 TEST(Architecture, TensorsAreInAscendingByteOrderWithoutRepetition) {
   for (const Architecture architecture : kArchitectures) {
     for (const Normalisation normalisation : kNormalisations) {
@@ -173,7 +188,7 @@ TEST(Architecture, NamesGoThereAndBackAndUnknownOnesListTheKnown) {
   for (const Normalisation normalisation : kNormalisations) {
     EXPECT_EQ(NormalisationFromName(NormalisationName(normalisation)), normalisation);
   }
-  EXPECT_ERROR(ErrorCode::kInvalidInput, "efficientnet_lite0, small_cnn, resnet18, resnet50, resnext50_32x4d",
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "efficientnet_lite0, small_cnn, resnet18, resnet50, resnext50_32x4d, ae_cfe",
                (void)ArchitectureFromName("resnet34"));
   EXPECT_ERROR(ErrorCode::kInvalidInput, "batch, batch_frozen, batch_local, group, group_ws",
                (void)NormalisationFromName("layer"));

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdlib>
 #include <filesystem>
+#include <map>
 #include <utility>
 #include <vector>
 
@@ -108,6 +109,25 @@ TEST(SmallCnn, AgreesWithItsFormulaWrittenOut) {
   }
   const at::Tensor want = x.flatten(2).mean(2).matmul(tensor("head.weight").t()) + tensor("head.bias");
   EXPECT_LT(LargestDifference(logits, want), 1e-8);
+}
+
+TEST(AeCfe, AgreesWithItsFormulaWrittenOut) {
+  const Classifier model = RecipeModel(Architecture::kAeCfe, 3).Clone(at::kDouble);
+  std::map<std::string, at::Tensor> tensors;
+  for (const NamedTensor& tensor : model.tensors()) tensors[tensor.name] = tensor.value;
+  const at::Tensor latents = Uniform(1, {4, 50, 1, 1}, -1, 1, at::kDouble);
+  at::Tensor x = latents.flatten(1);
+  for (const std::string layer : {"layer1", "layer2"}) {
+    const at::Tensor w = tensors.at(layer + ".conv.weight").flatten(1);
+    x = x.matmul(((w - w.mean(1, true)) / w.std(1, /*unbiased=*/false, true)).t());
+    const at::Tensor groups = x.reshape({x.size(0), x.size(1) / 8, 8});
+    x = ((groups - groups.mean(2, true)) / (groups.var(2, false, true) + 1e-5).sqrt()).view_as(x);
+    x = (x * tensors.at(layer + ".norm.weight") + tensors.at(layer + ".norm.bias")).clamp_min(0);
+  }
+  const at::Tensor want = x.matmul(tensors.at("head.weight").t()) + tensors.at("head.bias");
+  EXPECT_LT(LargestDifference(model.Forward(latents), want), 1e-6);
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "instead of [N, 50, height, width]",
+               (void)model.Forward(at::zeros({1, 3, 8, 8}, at::kDouble)));
 }
 
 struct Kind {

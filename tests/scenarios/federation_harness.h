@@ -49,6 +49,7 @@ class FederationHarness {
     std::string strategy = {};  // Lines of [strategy] (consortium_fixture.h); none: uacl or finetuning.
     std::string encoding = "int32";
     std::string rule = "\"mean\"";      // Of [aggregation]; may be followed by further lines.
+    bool latents = false;               // The model sees latents of an extractor that the consortium's folder holds.
     std::set<std::string> silent = {};  // Labs whose people say nothing about travelling pictures.
   };
 
@@ -72,7 +73,8 @@ class FederationHarness {
     const Digest digest = WriteToyWeights(coordinator_files_, weights);
     federation_.AdoptWeights(weights, digest);
     federation_.StartCoordinator();
-    const std::string plan = PlanOf(options, digest);
+    std::string plan = PlanOf(options, digest);
+    if (options.latents) plan = LatentPlanText(std::move(plan), AdoptExtractor());
     const std::vector<std::string> sites = ParsePlan(plan, "plan").Sites();
     for (const std::string& site : sites) {
       federation_.Enrol(site);
@@ -84,6 +86,17 @@ class FederationHarness {
     }
     federation_.SubmitPlan(plan);
     for (const std::string& site : sites) federation_.StartSite(site);
+  }
+
+  // Some files: nothing but a trainer of pictures looks into them.
+  [[nodiscard]] ExtractorPlan AdoptExtractor() {
+    const auto adopt = [&](const std::string& content) {
+      const Path file = root_ / "consortium" / "scratch" / "extractor";
+      WriteFileAtomically(coordinator_files_, file, content);
+      federation_.AdoptWeights(file, Sha256Of(content));
+      return Sha256Of(content);
+    };
+    return {.detector = adopt("what finds a cell"), .autoencoder = adopt("what describes a cell")};
   }
 
   [[nodiscard]] coordinator::Service& service() { return federation_.service(); }

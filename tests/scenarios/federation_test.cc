@@ -341,6 +341,21 @@ std::vector<std::string> RefusalsOfPoisoned(const std::function<void(testing_sup
   return Refusals(harness);
 }
 
+TEST(Federation, ATighterBoundHoldsForSitesThatRehearseAlone) {
+  const Scratch scratch;
+  // Updates of about 0.07: fine where something new is learned.
+  FederationHarness harness(scratch.path(), {.rule = "\"mean\"\nrehearsal_norm_bound = 0.01"});
+  harness.trainer("first").scale = harness.trainer("second").scale = 100;
+  EXPECT_TRUE(harness.Run());
+  const auto refused = Refusals(harness);
+  ASSERT_EQ(refused.size(), 2u) << "once in each round of task 2";
+  for (const std::string& reason : refused) {
+    EXPECT_NE(reason.find("first: the update's norm"), std::string::npos) << reason;
+    EXPECT_NE(reason.find("bound of 0.01 for a site that rehearses"), std::string::npos) << reason;
+  }
+  EXPECT_FALSE(Replay(harness).finding.has_value());
+}
+
 TEST(Federation, APoisonedRehearsingSiteIsRefusedByNameAndTheRoundsGoOn) {
   const auto large = RefusalsOfPoisoned([](auto& trainer) { trainer.scale = 1'000'000; });
   ASSERT_EQ(large.size(), 2u);

@@ -139,7 +139,7 @@ class StrategyLab : public testing::Test {
   }
   Pictures PicturesOf(const std::string& site) const {
     files_.CreateFolders(scratch_ / "tiles" / site);
-    return {files_, SettingsOf(site), scratch_ / "tiles" / site, plan_, [](auto, auto) {}};
+    return {files_, SettingsOf(site), scratch_ / "tiles" / site, plan_, [](auto&&...) {}};
   }
   // Of the classes that the site learned in the first two tasks, the first training pictures: eight, or five.
   learning::ExemplarStore Exemplars(const std::string& site) const {

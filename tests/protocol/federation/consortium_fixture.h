@@ -127,6 +127,19 @@ min_pictures = 10
 )" + tasks;
 }
 
+// The small plan over latents of these files instead of pixels (architecture ae_cfe).
+inline std::string LatentPlanText(std::string small_plan, const ExtractorPlan& extractor) {
+  const auto architecture = small_plan.find("\"small_cnn\"");
+  const auto augmentation = small_plan.find("[augmentation]");
+  if (architecture == std::string::npos || augmentation == std::string::npos) {
+    throw std::logic_error("the small plan has changed");
+  }
+  small_plan.erase(augmentation, small_plan.find("[strategy]") - augmentation);
+  return small_plan.replace(architecture, 11,
+                            "\"ae_cfe\"\ndetector = \"" + extractor.detector.Hex() + "\"\nautoencoder = \"" +
+                                extractor.autoencoder.Hex() + "\"");
+}
+
 // The same hospitals and classes with a head that is solved; `tasks` as above, whose rounds are left out.
 inline std::string AnalyticPlanText(const Digest& weights, const std::string& tasks = kSmallTasks,
                                     const std::string& top = "") {

@@ -102,7 +102,7 @@ TEST_F(Exchange, NoTaskOpensBeforeEveryLabConcernedHasAgreed) {
   TaskOpenedEntry opens{.task = 0, .base = Sha256Of("grown"), .teacher = {}, .participants = {"first"}};
   EXPECT_ERROR(ErrorCode::kConflict, "first has not", state.Check({9, opens}));
   EXPECT_EQ(AssignmentFor(state, "second").job->kind, JobKind::kAgree);
-  EXPECT_TRUE(AssignmentFor(state, "second").Objects() == std::vector<Digest>{state.plan_digest()});
+  EXPECT_TRUE(AssignmentFor(state, "second").Objects(nullptr) == std::vector<Digest>{state.plan_digest()});
   state.Apply({9, fixture_.Agrees(state, "first")});
   EXPECT_ERROR(ErrorCode::kConflict, "second has not", state.Check({9, opens}));
   const Assignment waiting = AssignmentFor(state, "first");
@@ -223,7 +223,7 @@ TEST_F(Exchange, AssignmentsAndTheirJobsReadBack) {
       const Assignment again = Assignment::FromText(assignment.ToText());
       EXPECT_EQ(again.ToText(), assignment.ToText());
       EXPECT_EQ(again.job, assignment.job);
-      EXPECT_EQ(again.Objects(), assignment.Objects());
+      EXPECT_EQ(again.Objects(nullptr), assignment.Objects(nullptr));
     }
   }
 }

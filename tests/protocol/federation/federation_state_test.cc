@@ -404,7 +404,7 @@ TEST(FederationState, TheTrunkStaysAndTheHeadIsTheModelOfATask) {
   const Assignment scores = Assignment::FromText(AssignmentFor(state, "first").ToText());
   EXPECT_EQ(scores.job->model, Sha256Of("head 1"));
   EXPECT_EQ(scores.job->trunk, fixture.weights);
-  EXPECT_EQ(scores.Objects(), (std::vector<Digest>{fixture.plan, Sha256Of("head 1"), fixture.weights}));
+  EXPECT_EQ(scores.Objects(nullptr), (std::vector<Digest>{fixture.plan, Sha256Of("head 1"), fixture.weights}));
   state = fixture.StateIn(Phase::kClosed, 2);
   EXPECT_EQ(AssignmentFor(state, "first").trunk, fixture.weights);
 }
@@ -653,7 +653,7 @@ TEST(AssignmentFor, FollowsTheStateAndSurvivesItsText) {
   const Assignment training = check(Phase::kRoundOpen, 1, "first", Action::kRunJob);
   EXPECT_TRUE(training.job->rehearsing);
   EXPECT_TRUE(training.job->teacher.has_value());
-  EXPECT_EQ(training.Objects().size(), 3u);
+  EXPECT_EQ(training.Objects(nullptr).size(), 3u);
   check(Phase::kAcknowledging, 0, "first", Action::kAcknowledge);
   EXPECT_EQ(check(Phase::kEvaluating, 0, "first", Action::kRunJob).job->kind, JobKind::kSelect);
   EXPECT_EQ(check(Phase::kEvaluating, 0, "second", Action::kRunJob).job->kind, JobKind::kEvaluate);

@@ -78,7 +78,7 @@ TEST_F(Withdrawals, OnlyTheHolderStatesARemovalAndOnlyOfWhatIsDue) {
   ASSERT_EQ(assignment.job->kind, JobKind::kRemove);
   const Assignment read = Assignment::FromText(assignment.ToText());
   EXPECT_EQ(read.job, assignment.job);
-  EXPECT_EQ(read.Objects(), (std::vector<Digest>{fixture_.plan})) << "a removal needs no model";
+  EXPECT_EQ(read.Objects(nullptr), (std::vector<Digest>{fixture_.plan})) << "a removal needs no model";
   const ExpectedRemoval first = ExpectedRemovalOf(*assignment.job, fixture_.operator_key.PublicKey());
   EXPECT_EQ(first.report.items, (std::vector<std::uint64_t>{0, 2}));
   EXPECT_EQ(first.id, state.withdrawals()[0].id);

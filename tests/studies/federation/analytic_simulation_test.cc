@@ -63,7 +63,7 @@ std::optional<Outcome> RunIn(const Path& folder, const std::string& plan, std::u
                           {.folder = folder,
                            .plan = plan,
                            .sites = World().sites,
-                           .weights = World().weights,
+                           .models = {{World().weights_digest, World().weights}},
                            .key_seed = 7,
                            .made_from = Sha256Of("pictures")},
                           [&](const SimulationProgress&) {

@@ -141,6 +141,19 @@ TEST_F(FederationStudy, SetsPoisonedPlansBesideTheCleanOneAndSaysWhichDidNotCome
   EXPECT_ERROR(ErrorCode::kInvalidInput, "no site of this name", (void)RunFederationStudy(options_));
 }
 
+TEST_F(FederationStudy, WhereEveryPlanStandsStillThatIsTheResult) {
+  std::string text = Read(scratch_ / "federated.toml");
+  const std::string loose = "norm_bound = 50.0";
+  text.replace(text.find(loose), loose.size(), "norm_bound = 0.000001");  // No honest update is so small.
+  WriteFileAtomically(RealFileSystem(), scratch_ / "federated.toml", text);
+  options_.plans = {scratch_ / "federated.toml"};
+  options_.seeds = {3};
+  EXPECT_EQ(RunFederationStudy(options_), ExitStatus(ErrorCode::kConflict));
+  const json stood_still = json::parse(Read(scratch_ / "out/summary.json")).at("stood_still");
+  EXPECT_TRUE(stood_still.contains("federated/seed-3")) << stood_still;
+  EXPECT_EQ(Read(scratch_ / "out/predictions.csv"), "experiment,method,seed,test_set,file,truth,prediction\n");
+}
+
 TEST_F(FederationStudy, MadeAgainOrSeveralAtOnceIsTheSame) {
   options_.jobs = 1;
   ASSERT_EQ(RunFederationStudy(options_), 0);

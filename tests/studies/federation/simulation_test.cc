@@ -21,7 +21,7 @@ SimulationSettings SettingsIn(const Path& folder, const std::string& plan) {
   return {.folder = folder,
           .plan = plan,
           .sites = World().sites,
-          .weights = World().weights,
+          .models = {{World().weights_digest, World().weights}},
           .key_seed = 7,
           .made_from = Sha256Of("pictures")};
 }

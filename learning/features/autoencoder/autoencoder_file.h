@@ -1,0 +1,43 @@
+// learning/features/autoencoder/autoencoder_file.h
+// SPDX-License-Identifier: Apache-2.0
+//
+// An autoencoder as a safetensors file, and back. Metadata: "hemafed.architecture" = "cell_autoencoder" and
+// "hemafed.feature_width" = the latent's size in decimal, so that a program without LibTorch can put a head on its
+// latents (codec/head_growth.h). Tensors are in canonical order (cell_autoencoder.h) and float32; the same parameters
+// and metadata give the same bytes on every machine.
+//
+// Reading takes nothing on trust: the latent's size is bounded before anything is reserved, every tensor's name, type
+// and shape is compared, a missing or surplus tensor is named, and values must be finite.
+//
+// Errors: Error(kInvalidInput) with the path; those of FileSystem. Thread-safety: free functions.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "common/file_system.h"
+#include "common/sha256.h"
+#include "learning/features/autoencoder/cell_autoencoder.h"
+
+namespace hemafed::learning {
+
+inline constexpr std::string_view kAutoencoderName = "cell_autoencoder";
+
+[[nodiscard]] CellAutoencoder LoadAutoencoder(FileSystem& files, const Path& path);
+
+// Writes the whole file beside `path`, then renames; afterwards it is durable. `notes` are further metadata; they must
+// not set the two keys above. Returns the file's SHA-256.
+Digest SaveAutoencoder(FileSystem& files, const Path& path, const CellAutoencoder& model,
+                       const std::map<std::string, std::string>& notes = {});
+
+// Weights to train from, from `seed` alone: PyTorch's rule for convolutions and transposed convolutions
+// (uniform_weights.h) with the fan-in that AutoencoderTensors() gives, the tensor's place in canonical order as its
+// number; scales of the normalisation are 1, shifts 0.
+[[nodiscard]] CellAutoencoder InitialAutoencoder(std::int64_t latent_size, std::uint64_t seed);
+
+// SHA-256 over the names and float32 values in canonical order: which weights these are, without a file.
+[[nodiscard]] Digest DigestOfAutoencoder(const CellAutoencoder& model);
+
+}  // namespace hemafed::learning

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "studies/ae_cfe/ae_cfe_file.h"
+
+#include <algorithm>
+
+#include "codec/plan.h"
+#include "common/error.h"
+#include "common/report/scatter_chart.h"
+#include "common/settings.h"
+#include "learning/data/tile_cache.h"
+#include "learning/features/latent/tsne.h"
+
+namespace hemafed::studies {
+
+namespace {
+
+constexpr std::int64_t kFormat = 1;
+constexpr std::size_t kMaxPathBytes = 1024;
+constexpr std::size_t kMaxTitleBytes = 200;
+constexpr auto kMaxSeed = static_cast<std::int64_t>(kMaxAeCfeSeed);
+constexpr std::int64_t kMaxFlattenedSide = 147;  // 147 * 147 * 3 is below kMaxFeatureColumns
+constexpr TextRule kName{"1 to 48 of a-z, 0-9, '_' and '-', starting with a letter or digit", IsPlainName};
+
+// A name of the published tables, or nothing where the key is missing.
+template <class Enum>
+std::optional<Enum> Published(const Settings& table, Enum (*named)(std::string_view)) {
+  if (!table.Has("published")) return std::nullopt;
+  const std::string name = table.Text("published", kMaxTitleBytes);
+  try {
+    return named(name);
+  } catch (const Error& error) {
+    table.Fail("published", error.what());
+  }
+}
+
+learning::CrossDomainSettings ReadMatrix(const Settings& table) {
+  learning::CrossDomainSettings matrix;
+  matrix.split =
+      table.Choice("split", {"own", "shuffled"}) == 0 ? learning::MatrixSplit::kOwn : learning::MatrixSplit::kShuffled;
+  if (matrix.split == learning::MatrixSplit::kShuffled) {
+    matrix.split_seed = static_cast<std::uint64_t>(table.Integer("split_seed", 0, kMaxSeed));
+    matrix.test_percent = static_cast<unsigned>(table.Integer("test_percent", 1, 99));
+  }
+  matrix.shared_classes_only = table.Boolean("shared_classes_only");
+  return matrix;
+}
+
+learning::ForestSettings ReadForest(const Settings& table) {
+  learning::ForestSettings forest;
+  forest.trees = static_cast<int>(table.Integer("trees", 1, learning::kMaxForestTrees));
+  forest.depth_max = static_cast<int>(table.Integer("depth", 1, learning::kMaxForestDepth));
+  return forest;
+}
+
+AeCfeDomainChoice ReadDomain(const Settings& table, const Path& folder) {
+  AeCfeDomainChoice domain;
+  domain.name = table.Text("name", kMaxNameBytes, kName);
+  domain.folder = table.Text("folder", kMaxPathBytes);
+  domain.layout = table.Choice("layout", {"manifest", "folders"}) == 0 ? "manifest" : "folders";
+  domain.labels = folder / table.Text("labels", kMaxPathBytes);
+  domain.crop = static_cast<std::uint32_t>(table.Integer("crop", 0, learning::kMaxCropPixels));
+  domain.published = Published(table, AeCfeDomainNamed);
+  return domain;
+}
+
+std::optional<std::size_t> ReadSweepColumn(const Settings& table) {
+  if (!table.Has("sweep")) return std::nullopt;
+  std::vector<std::string_view> names;
+  for (const SweepColumn& column : SweepColumns()) names.push_back(column.name);
+  return table.Choice("sweep", names);
+}
+
+ArmChoice ReadArm(const Settings& table, const Path& folder) {
+  ArmChoice arm;
+  arm.description.name = table.Text("name", kMaxNameBytes, kName);
+  arm.description.title = table.Text("title", kMaxTitleBytes);
+  arm.description.published = Published(table, AeCfeMethodNamed);
+  if (table.Has("bottleneck"))
+    arm.description.bottleneck = static_cast<std::uint32_t>(table.Integer("bottleneck", 1, 65'536));
+  arm.description.sweep_column = ReadSweepColumn(table);
+  if (arm.description.sweep_column && !arm.description.bottleneck)
+    table.Fail("sweep", "needs the size of the latent as 'bottleneck'");
+  arm.kind = static_cast<ArmKind>(table.Choice("kind", {"flattened", "trunk", "files"}));
+  switch (arm.kind) {
+    case ArmKind::kFlattened:
+      arm.side = static_cast<std::uint32_t>(table.Integer("side", learning::kMinTileSide, kMaxFlattenedSide));
+      break;
+    case ArmKind::kTrunk:
+      arm.side = static_cast<std::uint32_t>(table.Integer("side", learning::kMinTileSide, learning::kMaxTileSide));
+      arm.weights = folder / table.Text("weights", kMaxPathBytes);
+      break;
+    case ArmKind::kFiles: arm.folder = folder / table.Text("folder", kMaxPathBytes); break;
+  }
+  return arm;
+}
+
+template <class Item, class NameOfItem>
+void RequireNew(const std::vector<Item>& list, const std::string& name, const Settings& table, NameOfItem name_of) {
+  for (const Item& item : list)
+    if (name_of(item) == name) table.Fail("name", "'" + name + "' is there already");
+}
+
+}  // namespace
+
+AeCfeFile AeCfeFile::Load(FileSystem& files, const Path& path) {
+  return Parse(ReadFile(files, path, kMaxSettingsBytes), path.string(), path.parent_path());
+}
+
+AeCfeFile AeCfeFile::Parse(std::string_view text, const std::string& where, const Path& folder) {
+  const Settings settings = Settings::Parse(text, where);
+  (void)settings.Integer("format", kFormat, kFormat);
+  AeCfeFile study;
+  study.text = std::string(text);
+  study.name = settings.Text("name", kMaxNameBytes, kName);
+  study.title = settings.Text("title", kMaxTitleBytes);
+  study.validation = settings.Choice("part", {"test", "validation"}) == 1;
+  for (const std::int64_t seed : settings.IntegerList("seeds", 1, kMaxAeCfeSeeds, 0, kMaxSeed)) {
+    const auto value = static_cast<std::uint64_t>(seed);
+    if (std::find(study.seeds.begin(), study.seeds.end(), value) != study.seeds.end())
+      settings.Fail("seeds", std::to_string(seed) + " is there twice");
+    study.seeds.push_back(value);
+  }
+  study.matrix = ReadMatrix(settings.Table("matrix"));
+  if (study.validation && study.matrix.split == learning::MatrixSplit::kShuffled)
+    settings.Fail("part", "validation leaves the test pictures out and needs the matrix's split to be \"own\"");
+  study.matrix.forest = ReadForest(settings.Table("forest"));
+  for (const Settings& table : settings.Tables("domain", learning::kMaxMatrixDomains)) {
+    AeCfeDomainChoice domain = ReadDomain(table, folder);
+    RequireNew(study.domains, domain.name, table, [](const AeCfeDomainChoice& item) { return item.name; });
+    study.domains.push_back(std::move(domain));
+  }
+  if (study.domains.size() < 2) settings.Fail("domain", "must be there at least twice");
+  for (const Settings& table : settings.Tables("arm", kMaxAeCfeArms)) {
+    ArmChoice arm = ReadArm(table, folder);
+    RequireNew(study.arms, arm.description.name, table, [](const ArmChoice& item) { return item.description.name; });
+    study.arms.push_back(std::move(arm));
+  }
+  if (const auto table = settings.OptionalTable("map")) {
+    if (study.domains.size() > report::kMaxScatterOrigins) {
+      settings.Fail("map", "shows at most " + std::to_string(report::kMaxScatterOrigins) +
+                               " domains that can be told apart: take the table out");
+    }
+    study.map = MapChoice{.rows_max = static_cast<std::size_t>(table->Integer("rows", 4, learning::kMaxTsneRows)),
+                          .perplexity = table->Number("perplexity", 1, 1000),
+                          .steps = static_cast<std::uint32_t>(table->Integer("steps", 1, learning::kMaxTsneSteps))};
+  }
+  if (const auto table = settings.OptionalTable("drift")) {
+    study.drift = learning::TwoSampleSettings{
+        .permutations = static_cast<std::uint32_t>(table->Integer("permutations", 1, learning::kMaxPermutations)),
+        .rows_max =
+            static_cast<std::size_t>(table->Integer("rows", learning::kMinTwoSampleRows, learning::kMaxTwoSampleRows)),
+        .seed = static_cast<std::uint64_t>(table->Integer("seed", 0, kMaxSeed))};
+  }
+  settings.RequireAllRead();
+  return study;
+}
+
+}  // namespace hemafed::studies

@@ -1,0 +1,96 @@
+// tests/studies/ae_cfe/ae_cfe_file_test.cc
+// SPDX-License-Identifier: Apache-2.0
+#include "studies/ae_cfe/ae_cfe_file.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "tests/expect_error.h"
+
+namespace hemafed::studies {
+namespace {
+
+std::string Sample() {
+  return ReadFile(RealFileSystem(), Path(HEMAFED_SOURCE_DIR) / "configs/ae_cfe/sample_ae_cfe.toml", 1 << 16);
+}
+
+AeCfeFile Parsed(const std::string& text) { return AeCfeFile::Parse(text, "study.toml", "/studies"); }
+
+std::string With(const std::string& from, const std::string& to) {
+  std::string text = Sample();
+  const std::size_t at = text.find(from);
+  if (at == std::string::npos) ADD_FAILURE() << "there is no '" << from << "'";
+  return text.replace(at, from.size(), to);
+}
+
+TEST(AeCfeFile, SampleStudyHasThePublishedForestAndTwoArms) {
+  const AeCfeFile study = Parsed(Sample());
+  EXPECT_EQ(study.matrix.forest, learning::ForestSettings{});
+  EXPECT_EQ(study.matrix.split, learning::MatrixSplit::kOwn);
+  EXPECT_EQ(study.seeds.size(), 5u);
+  ASSERT_EQ(study.domains.size(), 3u);
+  EXPECT_EQ(study.domains[1].published, AeCfeDomain::kAcevedo20);
+  EXPECT_EQ(study.domains[0].labels, Path("/studies/../labels/five_wbc.toml"));
+  ASSERT_EQ(study.arms.size(), 2u);
+  EXPECT_EQ(study.arms[0].kind, ArmKind::kFlattened);
+  EXPECT_EQ(study.arms[1].description.published, AeCfeMethod::kResNetRf);
+  ASSERT_TRUE(study.map && study.drift);
+}
+
+TEST(AeCfeFile, TakesThePublishedSplit) {
+  const AeCfeFile study = Parsed(With("split = \"own\" ", "split = \"shuffled\"\nsplit_seed = 42\ntest_percent = 20 "));
+  EXPECT_EQ(study.matrix.split, learning::MatrixSplit::kShuffled);
+  EXPECT_EQ(study.matrix.split_seed, 42u);
+}
+
+TEST(AeCfeFile, TakesFeatureFilesOfALatentOfSomeSize) {
+  const AeCfeFile study = Parsed(Sample() +
+                                 "\n[[arm]]\nname = \"ae50\"\ntitle = \"AE\"\nkind = \"files\"\nfolder = \"latents\"\n"
+                                 "bottleneck = 50\nsweep = \"SSIM-BB R101\"\npublished = \"AE-CFE\"\n");
+  const ArmChoice& arm = study.arms.back();
+  EXPECT_EQ(arm.folder, Path("/studies/latents"));
+  EXPECT_EQ(arm.description.bottleneck, 50u);
+  EXPECT_EQ(arm.description.sweep_column, 6u);
+}
+
+struct BadStudy {
+  const char* name;
+  const char* from;
+  const char* to;
+  const char* words;
+};
+
+class AeCfeFileRefuses : public testing::TestWithParam<BadStudy> {};
+
+TEST_P(AeCfeFileRefuses, AndNamesThePlace) {
+  EXPECT_ERROR(ErrorCode::kInvalidInput, GetParam().words, (void)Parsed(With(GetParam().from, GetParam().to)));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Table, AeCfeFileRefuses,
+    testing::ValuesIn(std::vector<BadStudy>{
+        {"UnknownKey", "trees = 100", "trees = 100\ntree = 1", "tree"},
+        {"UnknownKind", "kind = \"flattened\"", "kind = \"flat\"", "flattened"},
+        {"UnknownSplit", "split = \"own\"", "split = \"random\"", "shuffled"},
+        {"DomainTwice", "name = \"bccd\"", "name = \"raabin\"", "is there already"},
+        {"ArmTwice", "name = \"imagenet\"", "name = \"flattened\"", "is there already"},
+        {"SeedTwice", "seeds = [0, 1, 2, 3, 4]", "seeds = [1, 1]", "is there twice"},
+        {"UnknownPublishedSet", "published = \"Acevedo-20\"", "published = \"Acevedo\"", "there are Matek-19"},
+        {"UnknownPublishedMethod", "published = \"ResNet-RF\"", "published = \"ResNet\"", "there are ResNet-RF"},
+        {"TooDeep", "depth = 16", "depth = 26", "depth"},
+        {"TooLargeToFlatten", "side = 128", "side = 148", "side"},
+        {"SweepWithoutSize", "side = 128", "side = 128\nsweep = \"MSE R50\"", "bottleneck"},
+        {"TooManyRowsToMap", "rows = 1000\nperplexity", "rows = 2001\nperplexity", "rows"}}),
+    [](const auto& row) { return row.param.name; });
+
+TEST(AeCfeFile, ValidationNeedsTheOwnSplit) {
+  std::string text = With("part = \"test\"", "part = \"validation\"");
+  EXPECT_TRUE(Parsed(text).validation);
+  const std::string own = "split = \"own\" ";
+  text.replace(text.find(own), own.size(), "split = \"shuffled\"\nsplit_seed = 1\ntest_percent = 20 ");
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "validation leaves the test pictures out", (void)Parsed(text));
+}
+
+}  // namespace
+}  // namespace hemafed::studies
