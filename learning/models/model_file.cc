@@ -3,19 +3,19 @@
 
 #include <ATen/ATen.h>
 
-#include <bit>
 #include <cmath>
 #include <utility>
 
 #include "common/error.h"
 #include "common/random.h"
 #include "common/safetensors.h"
+#include "learning/models/tensor_file.h"
 
 namespace hemafed::learning {
 
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "model files hold little-endian values");
+constexpr std::string_view kOwner = "the model";  // In messages.
 
 [[noreturn]] void Fail(const std::string& message) { throw Error(ErrorCode::kInvalidInput, message); }
 
@@ -53,35 +53,6 @@ std::int64_t ClassesIn(const SafetensorsReader& reader) {
   return head->shape[0];
 }
 
-// Names the first difference between what the file holds and what the architecture needs; both are sorted by name.
-void CheckLayout(const SafetensorsReader& reader, const std::vector<TensorSpec>& specs) {
-  for (const TensorSpec& spec : specs) {
-    const TensorInfo& info = reader.Require(spec.name);
-    if (info.dtype != DType::kF32) Fail(reader.where() + ": tensor '" + spec.name + "' is not float32");
-    if (info.shape != spec.shape)
-      Fail(reader.where() + ": tensor '" + spec.name + "' has another shape than the model");
-  }
-  for (std::size_t i = 0; i < reader.tensors().size(); ++i) {
-    const std::string& name = reader.tensors()[i].name;
-    if (i >= specs.size() || name != specs[i].name) {
-      Fail(reader.where() + ": tensor '" + name + "' does not belong to the model");
-    }
-  }
-}
-
-at::Tensor ReadTensor(const SafetensorsReader& reader, const TensorSpec& spec) {
-  at::Tensor value = at::empty(spec.shape, at::kFloat);
-  reader.Read(reader.Require(spec.name), 0,
-              {static_cast<std::uint8_t*>(value.mutable_data_ptr()), static_cast<std::size_t>(value.nbytes())});
-  if (!value.isfinite().all().item<bool>()) {
-    Fail(reader.where() + ": tensor '" + spec.name + "' holds a value that is not a finite number");
-  }
-  if (spec.name.ends_with(".running_var") && value.lt(0).any().item<bool>()) {
-    Fail(reader.where() + ": tensor '" + spec.name + "' holds a negative variance");
-  }
-  return value;
-}
-
 void FillKaimingUniform(at::Tensor& weight, std::uint64_t seed, std::uint32_t index) {
   const auto fan_in = static_cast<double>(weight.numel() / weight.size(0));
   const double bound = std::sqrt(6.0 / fan_in);
@@ -106,9 +77,13 @@ Classifier LoadModel(FileSystem& files, const Path& path) {
   }
   const Normalisation normalisation = NormalisationIn(reader, architecture);
   const std::vector<TensorSpec> specs = TensorsOf(architecture, ClassesIn(reader), normalisation);
-  CheckLayout(reader, specs);
+  std::vector<std::string> names;
   std::vector<NamedTensor> tensors;
-  for (const TensorSpec& spec : specs) tensors.push_back({spec.name, ReadTensor(reader, spec)});
+  for (const TensorSpec& spec : specs) {
+    names.push_back(spec.name);
+    tensors.push_back({spec.name, ReadTensor(reader, spec.name, spec.shape, kOwner)});
+  }
+  RequireNoOther(reader, names, kOwner);
   return Classifier(architecture, std::move(tensors), normalisation);
 }
 
@@ -123,21 +98,7 @@ Digest SaveModel(FileSystem& files, const Path& path, const Classifier& model,
   if (SaysNormalisation(model.architecture(), model.normalisation())) {
     metadata[std::string(kNormalisationKey)] = NormalisationName(model.normalisation());
   }
-  std::vector<TensorInfo> infos;
-  for (const NamedTensor& tensor : model.tensors()) {
-    if (tensor.value.scalar_type() != at::kFloat) Fail("cannot write " + path.string() + ": the model is not float32");
-    infos.push_back({.name = tensor.name, .dtype = DType::kF32, .shape = tensor.value.sizes().vec()});
-  }
-  const Path beside = path.string() + ".tmp";
-  SafetensorsWriter writer(files, beside, std::move(infos), metadata);
-  for (const NamedTensor& tensor : model.tensors()) {
-    const at::Tensor value = tensor.value.detach().cpu().contiguous();
-    writer.Append(tensor.name, {static_cast<const std::uint8_t*>(value.const_data_ptr()), value.nbytes()});
-  }
-  const Digest digest = writer.Finish();
-  files.Rename(beside, path);
-  files.SyncDirectory(path.parent_path().empty() ? Path(".") : path.parent_path());
-  return digest;
+  return WriteTensors(files, path, model.tensors(), metadata, kOwner);
 }
 
 Classifier InitialModel(Architecture architecture, std::uint64_t seed) {

@@ -13,12 +13,15 @@
 #include "common/safetensors.h"
 #include "learning/features/autoencoder/uniform_weights.h"
 #include "learning/models/model_file.h"
+#include "learning/models/tensor_file.h"
 
 namespace hemafed::learning {
 
 namespace {
 
 static_assert(std::endian::native == std::endian::little, "model files hold little-endian values");
+
+constexpr std::string_view kOwner = "the autoencoder";  // In messages.
 
 [[noreturn]] void Fail(const std::string& message) { throw Error(ErrorCode::kInvalidInput, message); }
 
@@ -50,29 +53,13 @@ CellAutoencoder LoadAutoencoder(FileSystem& files, const Path& path) {
     Fail(reader.where() + " is a model of another kind than " + std::string(kAutoencoderName));
   }
   const std::vector<AutoencoderTensor> specs = AutoencoderTensors(LatentSizeIn(reader));
-  // Both are sorted by name: the first place where they differ is missing here or surplus there.
-  for (std::size_t i = 0; i < specs.size(); ++i) {
-    const TensorInfo& info = reader.Require(specs[i].name);
-    if (info.dtype != DType::kF32) Fail(reader.where() + ": tensor '" + info.name + "' is not float32");
-    if (info.shape != specs[i].shape) {
-      Fail(reader.where() + ": tensor '" + info.name + "' has another shape than the autoencoder");
-    }
-  }
-  for (std::size_t i = 0; i < reader.tensors().size(); ++i) {
-    if (i >= specs.size() || reader.tensors()[i].name != specs[i].name) {
-      Fail(reader.where() + ": tensor '" + reader.tensors()[i].name + "' does not belong to the autoencoder");
-    }
-  }
+  std::vector<std::string> names;
   std::vector<NamedTensor> tensors;
   for (const AutoencoderTensor& spec : specs) {
-    at::Tensor value = at::empty(spec.shape, at::kFloat);
-    reader.Read(reader.Require(spec.name), 0,
-                {static_cast<std::uint8_t*>(value.mutable_data_ptr()), static_cast<std::size_t>(value.nbytes())});
-    if (!value.isfinite().all().item<bool>()) {
-      Fail(reader.where() + ": tensor '" + spec.name + "' holds a value that is not a finite number");
-    }
-    tensors.push_back({spec.name, std::move(value)});
+    names.push_back(spec.name);
+    tensors.push_back({spec.name, ReadTensor(reader, spec.name, spec.shape, kOwner)});
   }
+  RequireNoOther(reader, names, kOwner);
   return CellAutoencoder(std::move(tensors));
 }
 
@@ -84,23 +71,7 @@ Digest SaveAutoencoder(FileSystem& files, const Path& path, const CellAutoencode
   }
   metadata[std::string(kArchitectureKey)] = kAutoencoderName;
   metadata[std::string(kFeatureWidthKey)] = std::to_string(model.latent_size());
-  std::vector<TensorInfo> infos;
-  for (const NamedTensor& tensor : model.tensors()) {
-    if (tensor.value.scalar_type() != at::kFloat) {
-      Fail("cannot write " + path.string() + ": the autoencoder is not float32");
-    }
-    infos.push_back({.name = tensor.name, .dtype = DType::kF32, .shape = tensor.value.sizes().vec()});
-  }
-  const Path beside = path.string() + ".tmp";
-  SafetensorsWriter writer(files, beside, std::move(infos), metadata);
-  for (const NamedTensor& tensor : model.tensors()) {
-    const at::Tensor value = tensor.value.detach().cpu().contiguous();
-    writer.Append(tensor.name, {static_cast<const std::uint8_t*>(value.const_data_ptr()), value.nbytes()});
-  }
-  const Digest digest = writer.Finish();
-  files.Rename(beside, path);
-  files.SyncDirectory(path.parent_path().empty() ? Path(".") : path.parent_path());
-  return digest;
+  return WriteTensors(files, path, model.tensors(), metadata, kOwner);
 }
 
 CellAutoencoder InitialAutoencoder(std::int64_t latent_size, std::uint64_t seed) {
