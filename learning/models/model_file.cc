@@ -54,8 +54,8 @@ std::int64_t ClassesIn(const SafetensorsReader& reader) {
 }
 
 void FillKaimingUniform(at::Tensor& weight, std::uint64_t seed, std::uint32_t index) {
-  const auto fan_in = static_cast<double>(weight.numel() / weight.size(0));
-  const double bound = std::sqrt(6.0 / fan_in);
+  const std::int64_t fan_in = weight.numel() / weight.size(0);
+  const double bound = std::sqrt(6.0 / static_cast<double>(fan_in));
   const auto elements = static_cast<std::uint32_t>(weight.numel());
   float* out = weight.mutable_data_ptr<float>();
   for (std::uint32_t first = 0; first < elements; first += 4) {

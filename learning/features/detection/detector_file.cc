@@ -42,9 +42,11 @@ Detector LoadDetector(FileSystem& files, const Path& path) {
   const DetectorSettings settings = SettingsIn(reader);
   const std::vector<DetectorTensor> specs = DetectorTensors(settings);
   std::vector<std::string> names;
+  names.reserve(specs.size());
   for (const DetectorTensor& spec : specs) names.push_back(spec.name);
   RequireNoOther(reader, names, kOwner);
   std::vector<NamedTensor> tensors;
+  tensors.reserve(specs.size());
   for (const DetectorTensor& spec : specs) {
     tensors.push_back({spec.name, ReadTensor(reader, spec.name, spec.shape, kOwner)});
   }
