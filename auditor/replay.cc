@@ -26,6 +26,7 @@ namespace hemafed::auditor {
 namespace {
 
 constexpr const char* kCurrent = "current.safetensors";
+constexpr const char* kTaskBase = "task_base.safetensors";
 constexpr const char* kNext = "next.safetensors";
 constexpr const char* kStep = "step.raw";
 constexpr const char* kNextStep = "next_step.raw";
@@ -44,7 +45,8 @@ Replay::Replay(FileSystem& files, Path scratch, ObjectPath object)
 
 Replay::~Replay() {
   try {
-    for (const char* name : {kCurrent, kNext, kStep, kNextStep, kTotals, kHead, kSlow, kNextSlow, kDerived}) {
+    for (const char* name :
+         {kCurrent, kTaskBase, kNext, kStep, kNextStep, kTotals, kHead, kSlow, kNextSlow, kDerived}) {
       files_.Remove(scratch_ / name);
     }
   } catch (const Error&) {
@@ -101,7 +103,11 @@ void Replay::CheckTaskOpened(const FederationState& state, const TaskOpenedEntry
     }
     files_.Rename(scratch_ / kNextSlow, scratch_ / kSlow);
   }
-  if (!state.HeadGrows()) return;
+  if (state.HeadGrows()) CheckGrownHead(state, entry);
+  if (!state.plan().SolvesHead()) CopyFile(scratch_ / kCurrent, scratch_ / kTaskBase);
+}
+
+void Replay::CheckGrownHead(const FederationState& state, const TaskOpenedEntry& entry) {
   Path before = scratch_ / kCurrent;
   if (entry.task == 0) {
     RequireObject(state.model(), "initial weights");
@@ -167,11 +173,14 @@ void Replay::CheckDerived(const FederationState& state, const ModelDerivedEntry&
 void Replay::CheckUpdate(const FederationState& state, const StatementEntry& entry) {
   const auto report = UpdateReport::FromJson({entry.statement.body, "update of " + entry.site});
   RequireObject(report.values, "update of " + entry.site);
-  const UpdateLayout layout = CurrentLayout();
+  const SafetensorsReader now = SafetensorsReader::Open(files_, scratch_ / kCurrent);
+  const SafetensorsReader first = SafetensorsReader::Open(files_, scratch_ / kTaskBase);
+  const UpdateLayout layout = LayoutOfModel(now);
   if (layout.Hash() != report.layout) {
     throw Error(ErrorCode::kRefused, "update of " + entry.site + ": its tensors are not those of the base model");
   }
-  if (const auto why = WhyNotTaken(state, entry.site, report, *files_.OpenForRead(object_(report.values)), layout)) {
+  if (const auto why = WhyNotTaken(state, entry.site, report, *files_.OpenForRead(object_(report.values)), layout,
+                                   {.now = now, .first = first})) {
     throw Error(ErrorCode::kRefused, "update of " + entry.site + ": " + *why + ", yet it was taken");
   }
 }

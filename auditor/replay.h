@@ -34,6 +34,7 @@ class Replay {
 
  private:
   void CheckTaskOpened(const FederationState& state, const TaskOpenedEntry& entry);
+  void CheckGrownHead(const FederationState& state, const TaskOpenedEntry& entry);
   void CheckFisher(const StatementEntry& entry) const;
   void CheckMeans(const FederationState& state, const StatementEntry& entry) const;
   // Derives the model to be scored again.

@@ -223,6 +223,12 @@ AggregationPlan ReadAggregation(const Settings& table, const Plan& plan) {
     aggregation.max_rise_millionths =
         static_cast<std::uint64_t>(RoundHalfEven(table.Number("max_rise", 1e-6, kMaxRise) * 1e6));
   }
+  if (table.Has("max_retreat")) {
+    if (plan.rehearsal.policy != RehearsalPolicy::kFederated)
+      table.Fail("max_retreat", "is about sites that rehearse: it needs the policy federated");
+    aggregation.max_retreat_millionths =
+        static_cast<std::uint64_t>(RoundHalfEven(table.Number("max_retreat", 1e-6, 1) * 1e6));
+  }
   return aggregation;
 }
 

@@ -148,6 +148,9 @@ struct AggregationPlan {
   // How far, in millionths of a nat, a rehearsing site's own L_dist may have risen since the task's first round before
   // its updates are refused (protocol/federation/update_rules.h); 0: no limit.
   std::uint64_t max_rise_millionths = 0;
+  // How much of the way that the task's model has come one update of a rehearsing site may take back (codec/retreat.h),
+  // in millionths; 0: no limit.
+  std::uint64_t max_retreat_millionths = 0;
 };
 
 // Indices of Plan::classes, ascending.

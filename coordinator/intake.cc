@@ -174,10 +174,14 @@ void Intake::DropBundle(const Digest& bundle) { store_.Remove(bundle); }
 
 std::optional<std::string> Intake::StoreUpdate(const std::string& site, const UpdateReport& report) {
   const FederationState& state = ledger_.state();
-  const UpdateLayout layout = ModelLayout();
+  const SafetensorsReader now = SafetensorsReader::Open(files_, store_.PathOf(state.model()));
+  const SafetensorsReader first = SafetensorsReader::Open(files_, store_.PathOf(state.task_base()));
+  const UpdateLayout layout = LayoutOfModel(now);
   if (layout.Hash() != report.layout) return "the update's tensors are not those of the round's base model";
   return StoreIntegers({.file = report.file, .values = report.values, .encoding = state.plan().aggregation.encoding},
-                       layout, [&](const ReadableFile& raw) { return WhyNotTaken(state, site, report, raw, layout); });
+                       layout, [&](const ReadableFile& raw) {
+                         return WhyNotTaken(state, site, report, raw, layout, {.now = now, .first = first});
+                       });
 }
 
 std::optional<std::string> Intake::StoreFisher(const FisherReport& report) {
@@ -202,20 +206,22 @@ std::optional<std::string> Intake::StoreIntegers(
     const SentIntegers& sent, const UpdateLayout& layout,
     const std::function<std::optional<std::string>(const ReadableFile&)>& why_not) {
   const Path raw = scratch_ / "update.raw";
-  std::optional<std::string> broken;
+  DecodedUpdate decoded;
   try {
     const auto in = uploads_.OpenForRead(sent.file);
     const auto out = files_.Create(raw);
-    const DecodedUpdate decoded = DecodeUpdate(*in, layout, *out, {.encoding = sent.encoding});
+    decoded = DecodeUpdate(*in, layout, *out, {.encoding = sent.encoding});
     out->Sync();
     out->Close();
-    broken = decoded.values != sent.values ? "its integers do not have the digest that the site signed"
-                                           : why_not(*files_.OpenForRead(raw));
   } catch (const Error& error) {
     files_.Remove(raw);
     if (error.code() != ErrorCode::kInvalidInput) throw;
     return "the file of integers cannot be read: " + std::string(error.what());
   }
+  // Outside: what goes wrong with the models here is not the site's fault.
+  const std::optional<std::string> broken = decoded.values != sent.values
+                                                ? "its integers do not have the digest that the site signed"
+                                                : why_not(*files_.OpenForRead(raw));
   if (broken) {
     files_.Remove(raw);
     return broken;

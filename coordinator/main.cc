@@ -11,12 +11,12 @@
 #include "codec/plan.h"
 #include "common/digest_of_file.h"
 #include "common/error.h"
+#include "common/folder_lock.h"
 #include "common/program.h"
 #include "common/safetensors.h"
 #include "common/stop_signal.h"
 #include "coordinator/consortium_folder.h"
 #include "coordinator/enrolment.h"
-#include "coordinator/folder_lock.h"
 #include "coordinator/preview.h"
 #include "coordinator/published_state.h"
 #include "coordinator/server.h"
@@ -94,7 +94,7 @@ void AddWeights(const Consortium& consortium, const Options& options) {
 
 void Run(const Consortium& consortium, const Options& options) {
   InstallStopSignals(WakeLoop);
-  const FolderLock lock(consortium.folder.root);
+  const FolderLock lock(consortium.folder.root, "coordinator");
   SystemClock clock;
   RunServer(RealFileSystem(), clock, consortium, options.until_finished,
             {.stop = StopRequested,

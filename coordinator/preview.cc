@@ -113,6 +113,11 @@ void DescribeTraining(const Plan& plan, std::ostream& out) {
         << static_cast<double>(plan.aggregation.max_rise_millionths) / 1e6
         << " since the task's first round is refused until it falls\n";
   }
+  if (plan.aggregation.max_retreat_millionths > 0) {
+    out << "an update of a rehearsing site that would take back more than "
+        << static_cast<double>(plan.aggregation.max_retreat_millionths) / 1e6
+        << " of what the task has taught so far is refused\n";
+  }
   if (plan.retention.pictures > 0) {
     out << "gate: after each round of a later task the earlier hospitals judge the merged model on "
         << plan.retention.pictures << " pictures each; a drop of agreement by more than "

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# clang-format on all our files, clang-tidy on those that differ from a base commit (default: the parent of HEAD, or the
+# clang-format and unique names of types on all our files, clang-tidy on those that differ from a base commit (default: the parent of HEAD, or the
 # remote's main when there is one). Uses the compile commands of build/release.
 #   scripts/lint.sh [BASE]
 set -euo pipefail
@@ -7,6 +7,8 @@ cd "$(dirname "$0")/.."
 
 git ls-files '*.cc' '*.h' | xargs clang-format-14 --dry-run --Werror
 echo "format: ok"
+python3 scripts/check_type_names.py
+echo "names of types: ok"
 
 base=${1:-}
 if [ -z "$base" ]; then

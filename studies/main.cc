@@ -162,7 +162,7 @@ int Main(int argc, char** argv) {
       "      --seeds 1,2,3 --output build/studies/federation\n"
       "  hemafed-study ae-cfe detect --data ../shared/data --weights build/weights/efficientnet_lite0.safetensors \\\n"
       "      --output build/studies/detect\n"
-      "  hemafed-study ae-cfe matrix --data ../shared/data\n\n" +
+      "  hemafed-study ae-cfe matrix --data ../shared/data --threads 2      (after detect; about an hour)\n\n" +
       std::string(kExitCodeHelp));
   app.require_subcommand(1);
   app.set_version_flag("--version", std::string(kVersion));

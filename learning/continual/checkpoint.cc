@@ -94,6 +94,14 @@ Digest DigestOfFile(FileSystem& files, const Path& path) {
 
 bool HasCheckpoint(FileSystem& files, const Path& folder) { return files.Exists(folder / kIndexName); }
 
+void RemoveCheckpoint(FileSystem& files, const Path& folder) {
+  if (!HasCheckpoint(files, folder)) return;
+  files.Remove(folder / kIndexName);
+  for (const std::string& name : files.List(folder)) {
+    if (NumberOf(name)) files.Remove(folder / name);
+  }
+}
+
 void WriteCheckpoint(FileSystem& files, const Path& folder, const Checkpoint& checkpoint) {
   if (!HasCheckpoint(files, folder)) {
     files.CreateFolders(folder);

@@ -38,6 +38,8 @@ struct Checkpoint {
 // Creates the folder if it is missing; folders above it that are missing too are created, but only the one directly
 // above is synced.
 void WriteCheckpoint(FileSystem& files, const Path& folder, const Checkpoint& checkpoint);
+// Its files; the folder stays. None there is no error.
+void RemoveCheckpoint(FileSystem& files, const Path& folder);
 [[nodiscard]] Checkpoint ReadCheckpoint(FileSystem& files, const Path& folder);
 
 }  // namespace hemafed::learning

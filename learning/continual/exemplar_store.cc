@@ -81,7 +81,7 @@ std::size_t RoomPerList(const ExemplarLimit& limit, std::size_t lists) {
   return lists == 0 ? value : value / lists;
 }
 
-ExemplarChoice ChooseExemplars(const FeatureMatrix& features, std::span<const double> uncertainty, std::size_t m,
+ExemplarChoice ChooseExemplars(const FeatureRows& features, std::span<const double> uncertainty, std::size_t m,
                                HerdingVariant variant, ExemplarMix mix, std::uint64_t seed) {
   const ExemplarShares shares = SharesOf(std::min(m, kMaxExemplars), mix);
   ExemplarChoice choice;

@@ -87,7 +87,7 @@ struct ExemplarChoice {
   std::vector<std::size_t> herding;
   std::vector<std::size_t> uncertainty;
 };
-[[nodiscard]] ExemplarChoice ChooseExemplars(const FeatureMatrix& features, std::span<const double> uncertainty,
+[[nodiscard]] ExemplarChoice ChooseExemplars(const FeatureRows& features, std::span<const double> uncertainty,
                                              std::size_t m, HerdingVariant variant,
                                              ExemplarMix mix = ExemplarMix::kBoth, std::uint64_t seed = 0);
 

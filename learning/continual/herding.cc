@@ -14,7 +14,7 @@ namespace {
 
 using Vector = std::vector<double>;
 
-void CheckFeatures(const FeatureMatrix& features) {
+void CheckFeatures(const FeatureRows& features) {
   if (features.width == 0 || features.values.size() / features.width != features.rows ||
       features.values.size() % features.width != 0) {
     throw Error(ErrorCode::kInvalidInput, "herding: the feature matrix does not hold rows times width values");
@@ -90,7 +90,7 @@ Rounded RoundTo(std::span<const double> vector, double most, Integer* out) {
 // The rows as the plain loop sees them, and what is known about each of them before the first step.
 class Candidates {
  public:
-  Candidates(const FeatureMatrix& features, bool normalised)
+  Candidates(const FeatureRows& features, bool normalised)
       : features_(features), normalised_(normalised), padded_((features.width + kBlock - 1) / kBlock * kBlock) {
     const std::size_t width = features.width;
     mean_.assign(width, 0.0);
@@ -153,7 +153,7 @@ class Candidates {
     error_.push_back(rounded.error);
   }
 
-  const FeatureMatrix& features_;
+  const FeatureRows& features_;
   bool normalised_;
   std::size_t padded_;
   Vector mean_, target_, lengths_;
@@ -254,7 +254,7 @@ HerdingChoice Nearest(Running& running, const std::vector<std::size_t>& pool, co
 
 }  // namespace
 
-std::vector<HerdingChoice> Herd(const FeatureMatrix& features, std::size_t count, HerdingVariant variant) {
+std::vector<HerdingChoice> Herd(const FeatureRows& features, std::size_t count, HerdingVariant variant) {
   CheckFeatures(features);
   const bool normalised = variant == HerdingVariant::kNormalised;
   const Candidates candidates(features, normalised);

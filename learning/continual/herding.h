@@ -36,7 +36,7 @@
 
 namespace hemafed::learning {
 
-struct FeatureMatrix {
+struct FeatureRows {
   std::size_t rows = 0;
   std::size_t width = 0;
   std::vector<float> values;  // row-major
@@ -53,6 +53,6 @@ struct HerdingChoice {
 };
 
 // The first min(count, rows) choices in order.
-[[nodiscard]] std::vector<HerdingChoice> Herd(const FeatureMatrix& features, std::size_t count, HerdingVariant variant);
+[[nodiscard]] std::vector<HerdingChoice> Herd(const FeatureRows& features, std::size_t count, HerdingVariant variant);
 
 }  // namespace hemafed::learning

@@ -40,7 +40,7 @@ std::vector<ExemplarList> SelectExemplars(const Classifier& model, BatchSource& 
     const std::vector<std::uint32_t> indices = IndicesOf(source, label);
     UncertaintySettings scoring = settings.uncertainty;
     if (settings.mix == ExemplarMix::kHerding) scoring.passes = 0;
-    FeatureMatrix features{indices.size(), static_cast<std::size_t>(model.feature_width()), {}};
+    FeatureRows features{indices.size(), static_cast<std::size_t>(model.feature_width()), {}};
     std::vector<double> uncertainty;
     if (settings.mix != ExemplarMix::kRandom) {
       PictureScores scores = ScorePictures(model, source, indices, scoring, on_pictures);

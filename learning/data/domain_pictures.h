@@ -68,6 +68,9 @@ class DomainPictures {
   // kCaller is for pictures that loaders fetch ahead of training.
   [[nodiscard]] std::unique_ptr<BatchSource> Batches(const std::vector<std::uint32_t>& positions,
                                                      TileThreads threads = TileThreads::kLibTorch) const;
+  [[nodiscard]] const TileShape& shape() const { return tiles_.shape(); }
+  // What labels are places in.
+  [[nodiscard]] const std::vector<std::string>& classes() const { return classes_; }
   // Tile of one picture, RGB.
   [[nodiscard]] cv::Mat Tile(std::uint32_t position) const;
 

@@ -97,15 +97,20 @@ Bytes EncodePng(const cv::Mat& rgb, int level) {
   if (rgb.empty() || rgb.type() != CV_8UC3) {
     throw Error(ErrorCode::kInvalidInput, "only 8-bit RGB pictures become PNG files here");
   }
-  cv::Mat bgr;
-  cv::cvtColor(rgb, bgr, cv::COLOR_RGB2BGR);
-  Bytes file;
-  // OpenCV's own default strategy (runs) suits drawings; pictures are a third smaller with zlib's.
-  if (!cv::imencode(".png", bgr, file,
-                    {cv::IMWRITE_PNG_COMPRESSION, level, cv::IMWRITE_PNG_STRATEGY, cv::IMWRITE_PNG_STRATEGY_DEFAULT})) {
-    throw Error(ErrorCode::kInternal, "OpenCV could not encode a PNG file");
+  const std::string what =
+      "a PNG file of " + std::to_string(rgb.cols) + " x " + std::to_string(rgb.rows) + " pixels could not be encoded";
+  try {
+    cv::Mat bgr;
+    cv::cvtColor(rgb, bgr, cv::COLOR_RGB2BGR);
+    Bytes file;
+    // OpenCV's own default strategy (runs) suits drawings; pictures are a third smaller with zlib's.
+    const std::vector<int> how = {cv::IMWRITE_PNG_COMPRESSION, level, cv::IMWRITE_PNG_STRATEGY,
+                                  cv::IMWRITE_PNG_STRATEGY_DEFAULT};
+    if (!cv::imencode(".png", bgr, file, how)) throw Error(ErrorCode::kInternal, what);
+    return file;
+  } catch (const cv::Exception& failure) {
+    throw Error(ErrorCode::kInternal, what + ": " + failure.what());
   }
-  return file;
 }
 
 }  // namespace hemafed::learning

@@ -180,7 +180,7 @@ std::size_t FederationState::OldClasses() const { return task_ == 0 ? 0 : plan()
 std::optional<Digest> FederationState::TrainingTeacher() const { return plan().Distils() ? teacher_ : std::nullopt; }
 
 void FederationState::Advance(const TaskOpenedEntry& entry) {
-  model_ = entry.base;
+  model_ = task_base_ = entry.base;
   teacher_ = entry.teacher;
   participants_ = entry.participants;
   slow_ = entry.slow;

@@ -127,6 +127,8 @@ class FederationState {
   // solved head: the trunk while a task's features are summed, then the head.
   [[nodiscard]] const Digest& model() const { return model_; }
   [[nodiscard]] const std::optional<Digest>& teacher() const { return teacher_; }
+  // The model that the open task began with: the base of its first round.
+  [[nodiscard]] const Digest& task_base() const { return task_base_; }
   [[nodiscard]] const std::vector<std::string>& participants() const { return participants_; }
   // Sites without which the open task trains and judges.
   [[nodiscard]] const std::set<std::string>& absent() const { return absent_; }
@@ -308,7 +310,7 @@ class FederationState {
   Ed25519Signature plan_signature_{};
 
   std::uint32_t task_ = 0, round_ = 0;
-  Digest model_;
+  Digest model_, task_base_;
   std::optional<Digest> teacher_, last_step_, totals_;
   Phase phase_ = Phase::kNoPlan;
   bool exemplars_reported_ = false;

@@ -5,11 +5,13 @@
 #include <cstdio>
 #include <numeric>
 
+#include "codec/retreat.h"
+
 namespace hemafed {
 
 namespace {
 
-// A norm as people read it.
+// A norm or a share as people read it.
 std::string InWords(double norm) {
   char text[32];
   std::snprintf(text, sizeof text, "%.4g", norm);
@@ -19,8 +21,8 @@ std::string InWords(double norm) {
 }  // namespace
 
 std::optional<std::string> WhyNotTaken(const FederationState& state, const std::string& site,
-                                       const UpdateReport& report, const ReadableFile& raw,
-                                       const UpdateLayout& layout) {
+                                       const UpdateReport& report, const ReadableFile& raw, const UpdateLayout& layout,
+                                       const TaskModels& models) {
   if (report.probe) {
     if (auto why = WhyImplausible(*report.probe, layout, state.OldClasses(), state.round() == 0)) return why;
   }
@@ -36,6 +38,15 @@ std::optional<std::string> WhyNotTaken(const FederationState& state, const std::
            (rehearses ? " for a site that rehearses" : "") + ", most of it in tensor " +
            layout.tensors[static_cast<std::size_t>(largest - norms.begin())].name + " (" + InWords(NormOf(*largest)) +
            ")";
+  }
+  if (rehearses && rules.max_retreat_millionths > 0) {
+    const Retreat retreat = RetreatOf(raw, layout, models.now, models.first);
+    if (retreat.Exceeds(rules.max_retreat_millionths)) {
+      return "the update would take back " + InWords(retreat.Share()) +
+             " of what the task has taught so far, more than the plan's " +
+             InWords(static_cast<double>(rules.max_retreat_millionths) / 1e6) +
+             ": as if another model than the round's base had been trained";
+    }
   }
   if (whole > 0) {
     if (const auto earlier = state.TakenBefore(report.values)) {

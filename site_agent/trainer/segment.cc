@@ -12,6 +12,7 @@
 
 #include "common/csv_row.h"
 #include "common/error.h"
+#include "common/folder_lock.h"
 #include "learning/data/path_rules.h"
 #include "learning/data/picture.h"
 #include "learning/data/picture_folder.h"
@@ -92,6 +93,7 @@ class Run {
   [[nodiscard]] bool GoesOn(const std::vector<FoundCell>& cells) const {
     return cells.size() == 1 || (settings_.take_best && !cells.empty());
   }
+  void RemoveCrop(const std::string& file) { files_.Remove(PngOf(crops_, file)); }
   void Leave(const std::string& file, std::string reason, std::uint64_t detections);
   void AddRows(const std::string& file, const std::vector<FoundCell>& cells, bool goes_on);
   void DrawSheets(const char* name, const Path& folder, const std::vector<std::string>& shown,
@@ -161,9 +163,9 @@ std::vector<FoundCell> Run::FindCells(const std::string& file, const cv::Mat& rg
   if (all.size() > kMaxCellsPerPicture) all.resize(kMaxCellsPerPicture);
   std::vector<FoundCell> cells = Counted(all);
   WritePng(files_, PngOf(overlays_, file), learning::DrawCells(rgb, cells));
-  files_.Remove(PngOf(crops_, file));  // Of another picture that had the name before.
+  RemoveCrop(file);  // Of another picture that had the name before, or of a run that counted other cells.
   if (GoesOn(cells)) WritePng(files_, PngOf(crops_, file), learning::CropCell(rgb, cells[0].box, settings_.crop));
-  journal_->Add(file, {digest, all});
+  journal_->Add(file, {digest, all, cells.size()});
   return cells;
 }
 
@@ -181,11 +183,12 @@ void Run::DoPicture(const std::string& file) {
   const JournalEntry* known = journal_->Find(file, digest);
   std::vector<FoundCell> cells;
   if (known != nullptr) cells = Counted(known->cells);
-  // A person may have removed what an earlier run drew.
-  const bool complete = known != nullptr && files_.Exists(PngOf(overlays_, file)) &&
+  // A person may have removed what an earlier run drew, or now counts other cells than it did.
+  const bool complete = known != nullptr && known->drawn == cells.size() && files_.Exists(PngOf(overlays_, file)) &&
                         (!GoesOn(cells) || files_.Exists(PngOf(crops_, file)));
   if (complete) {
     ++summary_.from_journal;
+    if (!GoesOn(cells)) RemoveCrop(file);
   } else {
     auto decoded = learning::DecodePicture(bytes);
     if (const auto* reason = std::get_if<learning::SkipReason>(&decoded)) return leave_unread(*reason);
@@ -291,13 +294,12 @@ SegmentSummary Run::Go(const SegmentProgress& progress) {
                                               ".jpeg, .bmp, .tif, .tiff); name another folder");
   }
   files_.CreateFolders(settings_.output);
+  const FolderLock lock(settings_.output, "run of hemafed-train segment");
   const json settings = {{"pictures", folder_.root().string()},
                          {"finder", finder_.Description()},
                          {"margin_before", settings_.crop.margin_before},
                          {"margin_after", settings_.crop.margin_after},
-                         {"side", settings_.crop.side},
-                         {"min_score", settings_.min_score},
-                         {"take_best", settings_.take_best}};
+                         {"side", settings_.crop.side}};
   journal_.emplace(files_, settings_.output, settings.dump());
   for (const std::string& file : pictures) {
     DoPicture(file);

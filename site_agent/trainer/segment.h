@@ -10,13 +10,18 @@
 //     sheets/         contact sheets of the crops (crops-001.png ...) and of the pictures left (left-001.png ...)
 //     report.txt      counts, and the pictures that do not go on with the reason; report.json the same for programs
 //     found.jsonl     what was found so far (segment_journal.h): a run that was stopped goes on
+//     lock            held while a run works on the folder
 //
 // A picture goes on if exactly one cell is found in it; with `take_best`, also if there are several: the one with the
 // best score. One bad file never ends a run.
 //
+// min_score and take_best may change from run to run of one output folder: cells are counted anew from found.jsonl, and
+// only pictures whose drawing or crop is then another one are done again. Everything else that changes the result needs
+// an output folder of its own.
+//
 // Errors: kNotFound (no such folder); kInvalidInput (no picture in it, the output folder lies within it, no picture
-// goes on: everything is written first); kConflict, kCorrupt (segment_journal.h); kInterrupted when `progress` says so:
-// start again to go on. Thread-safety: one process a folder, one thread.
+// goes on: everything is written first); kConflict while another run works on the output folder; kConflict, kCorrupt
+// (segment_journal.h); kInterrupted when `progress` says so: start again to go on. Thread-safety: one thread.
 #pragma once
 
 #include <cstdint>

@@ -4,15 +4,19 @@
 // What `hemafed-train segment` has found so far, so that a run that was stopped goes on where it was. One JSON object a
 // line, UTF-8, line ends LF:
 //
-//     {"settings": {...}, "version": 1}                                               first line
-//     {"cells": [[x0, y0, x1, y1, score], ...], "file": text, "sha256": hex}          one for each picture, any order
+//     {"settings": {...}, "version": 2}                                               first line
+//     {"cells": [[x0, y0, x1, y1, score], ...], "drawn": count,
+//      "file": text, "sha256": hex}                                one line for each picture, any order
+//
+// `cells` are all that were found, best score first; `drawn` says how many of them counted and are in the drawing. What
+// counts may change from run to run; then a picture whose drawing shows other cells is done again.
 //
 // A line is added after the picture's crop and drawing are on the disk. A last line without a line end was being
 // written when the program was stopped: it is cut off and its picture done again. Damage anywhere else is an error. A
 // later line about the same file replaces an earlier one (the picture was changed in between).
 //
-// Errors: kConflict if the journal was begun with other settings; kCorrupt, with the line, if it is damaged.
-// Thread-safety: one object, one thread; one process a folder.
+// Errors: kConflict, naming what differs, if the journal was begun with other settings or by another version of this
+// program; kCorrupt, with the line, if it is damaged. Thread-safety: one object, one thread; one process a folder.
 #pragma once
 
 #include <map>
@@ -35,12 +39,13 @@ inline constexpr std::size_t kMaxCellsPerPicture = 2000;
 struct JournalEntry {
   Digest digest;                           // of the picture's file
   std::vector<learning::FoundCell> cells;  // without masks, best score first
+  std::size_t drawn = 0;                   // of them, the best ones
 };
 
 class SegmentJournal {
  public:
-  // Opens or begins the journal in `folder`. `settings`: a JSON object with all that changes results. `files` is
-  // borrowed.
+  // Opens or begins the journal in `folder`. `settings`: a JSON object with all that changes what is found and how it
+  // is drawn and cropped. `files` is borrowed.
   SegmentJournal(FileSystem& files, const Path& folder, const std::string& settings);
 
   // What is known of a file with this content; nothing if it is new or was changed.

@@ -11,11 +11,13 @@
 #include <utility>
 
 #include "common/clock.h"
+#include "common/digest_of_file.h"
 #include "common/error.h"
+#include "common/folder_lock.h"
 #include "common/program.h"
 #include "common/stop_signal.h"
-#include "coordinator/folder_lock.h"
 #include "learning/models/torch_setup.h"
+#include "studies/ae_cfe/cell_arms.h"
 #include "studies/setup/parallel_runs.h"
 
 namespace hemafed::studies {
@@ -254,7 +256,7 @@ int RunAeCfeMatrix(const AeCfeOptions& options) {
   AeCfeFile study = AeCfeFile::Load(files, options.study);
   Restrict(study, options);
   files.CreateFolders(options.output);
-  const coordinator::FolderLock lock(options.output);
+  const FolderLock lock(options.output, "study");
   PhaseTalk talk(progress);
   StudyPictures pictures(files, study, options.data, options.cache.empty() ? options.output / "cache" : options.cache,
                          std::ref(talk));
@@ -266,9 +268,16 @@ int RunAeCfeMatrix(const AeCfeOptions& options) {
                          .progress = &progress};
   AeCfeOutputs outputs{.study = &study, .results = {}, .extras = {}};
   std::map<std::string, Digest> inputs;
+  // All of them before the first one works: a missing file is better known now than in an hour.
+  std::vector<std::unique_ptr<FeatureSource>> sources;
   for (const ArmChoice& choice : study.arms) {
-    const std::unique_ptr<FeatureSource> source = MakeArm(files, choice, pictures);
-    inputs["features of " + choice.description.name] = Sha256Of(source->MadeFrom(study.seeds.front()));
+    const bool of_cells = choice.kind == ArmKind::kDetector || choice.kind == ArmKind::kAutoencoder;
+    sources.push_back(of_cells ? MakeCellArm(files, choice, pictures, options.output, static_cast<int>(options.threads))
+                               : MakePictureArm(files, choice, pictures));
+    if (of_cells) inputs["detector of " + choice.description.name] = DigestOfFile(files, choice.cells.detector);
+  }
+  for (const auto& source : sources) {
+    inputs["features of " + source->description().name] = Sha256Of(source->MadeFrom(study.seeds.front()));
     ArmOutcome outcome = RunArm(place, *source, outputs.results.rows);
     outputs.results.arms.push_back(std::move(outcome.results));
     outputs.extras.push_back(std::move(outcome.extras));

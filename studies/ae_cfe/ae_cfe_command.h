@@ -29,14 +29,14 @@ struct AeCfeOptions {
   std::vector<std::string> arms;          // empty: all of the study
   std::vector<std::uint64_t> seeds;       // empty: those of the study
   unsigned jobs = 0;                      // forests at once; 0: one a processor core
-  unsigned threads = 1;                   // of LibTorch while features are extracted
+  unsigned threads = 1;                   // of LibTorch; part of what fixes a trained autoencoder's bits
   std::vector<std::string> command_line;  // for the record
 };
 
 // One arm: its features (kept below `folder`), the answers of its forests, maps and drift. `rows` gets truth and groups
 // of the domains when it is empty. What a study with arms of its own calls for each of them.
 struct ArmOutcome {
-  ArmResults results;
+  FeatureArmResults results;
   ArmExtras extras;
 };
 struct StudyPlace {

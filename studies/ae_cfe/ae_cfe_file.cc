@@ -8,6 +8,7 @@
 #include "common/report/scatter_chart.h"
 #include "common/settings.h"
 #include "learning/data/tile_cache.h"
+#include "learning/features/autoencoder/cell_autoencoder.h"
 #include "learning/features/latent/tsne.h"
 
 namespace hemafed::studies {
@@ -19,6 +20,8 @@ constexpr std::size_t kMaxPathBytes = 1024;
 constexpr std::size_t kMaxTitleBytes = 200;
 constexpr auto kMaxSeed = static_cast<std::int64_t>(kMaxAeCfeSeed);
 constexpr std::int64_t kMaxFlattenedSide = 147;  // 147 * 147 * 3 is below kMaxFeatureColumns
+constexpr double kMaxBeta = 1e6;                 // Published: 5.
+constexpr double kMinLearningRate = 1e-9;        // Published: 1e-3.
 constexpr TextRule kName{"1 to 48 of a-z, 0-9, '_' and '-', starting with a letter or digit", IsPlainName};
 
 // A name of the published tables, or nothing where the key is missing.
@@ -70,28 +73,75 @@ std::optional<std::size_t> ReadSweepColumn(const Settings& table) {
   return table.Choice("sweep", names);
 }
 
-ArmChoice ReadArm(const Settings& table, const Path& folder) {
+AutoencoderChoice ReadAutoencoder(const Settings& table) {
+  using learning::DomainMethod;
+  AutoencoderChoice choice;
+  learning::AutoencoderSettings& settings = choice.settings;
+  settings.method = static_cast<DomainMethod>(table.Choice("domains", {"none", "alignment", "normal", "adversarial"}));
+  if (settings.method != DomainMethod::kNone) settings.beta = table.Number("beta", 0, kMaxBeta);
+  if (settings.method == DomainMethod::kAlignment) choice.source = table.Text("source", kMaxNameBytes, kName);
+  settings.picture_loss.kind = static_cast<learning::PictureLossKind>(table.Choice("picture_loss", {"ssim", "mse"}));
+  if (settings.picture_loss.kind == learning::PictureLossKind::kSsim)
+    settings.picture_loss.ssim.window = table.Integer("window", 1, learning::kMaxSsimWindow);
+  settings.epochs = static_cast<std::uint32_t>(table.Integer("epochs", 1, learning::kMaxAutoencoderEpochs));
+  settings.batch = static_cast<std::uint32_t>(table.Integer("batch", 1, learning::kMaxAutoencoderBatch));
+  settings.learning_rate = table.Number("learning_rate", kMinLearningRate, 1);
+  choice.all_cells = table.Choice("cells", {"train", "all"}) == 1;
+  if (table.Has("seed")) choice.seed = static_cast<std::uint64_t>(table.Integer("seed", 0, kMaxSeed));
+  return choice;
+}
+
+// The arm names its source domain; training numbers domains in the study's order.
+void NumberSource(ArmChoice& arm, const std::vector<AeCfeDomainChoice>& domains, const Settings& table) {
+  if (arm.autoencoder.source.empty()) return;
+  const auto place = std::find_if(domains.begin(), domains.end(), [&](const AeCfeDomainChoice& domain) {
+    return domain.name == arm.autoencoder.source;
+  });
+  if (place == domains.end()) table.Fail("source", "is no domain of the study");
+  arm.autoencoder.settings.source = static_cast<std::uint32_t>(place - domains.begin());
+}
+
+// One arm, or one for each size of the latent.
+std::vector<ArmChoice> ReadArms(const Settings& table, const Path& folder) {
   ArmChoice arm;
   arm.description.name = table.Text("name", kMaxNameBytes, kName);
   arm.description.title = table.Text("title", kMaxTitleBytes);
   arm.description.published = Published(table, AeCfeMethodNamed);
-  if (table.Has("bottleneck"))
-    arm.description.bottleneck = static_cast<std::uint32_t>(table.Integer("bottleneck", 1, 65'536));
   arm.description.sweep_column = ReadSweepColumn(table);
-  if (arm.description.sweep_column && !arm.description.bottleneck)
+  arm.kind = static_cast<ArmKind>(table.Choice("kind", {"flattened", "trunk", "files", "detector", "autoencoder"}));
+  if (arm.kind != ArmKind::kAutoencoder && table.Has("bottleneck"))
+    arm.description.bottleneck = static_cast<std::uint32_t>(table.Integer("bottleneck", 1, 65'536));
+  if (arm.kind != ArmKind::kAutoencoder && arm.description.sweep_column && !arm.description.bottleneck)
     table.Fail("sweep", "needs the size of the latent as 'bottleneck'");
-  arm.kind = static_cast<ArmKind>(table.Choice("kind", {"flattened", "trunk", "files"}));
   switch (arm.kind) {
     case ArmKind::kFlattened:
       arm.side = static_cast<std::uint32_t>(table.Integer("side", learning::kMinTileSide, kMaxFlattenedSide));
-      break;
+      return {arm};
     case ArmKind::kTrunk:
       arm.side = static_cast<std::uint32_t>(table.Integer("side", learning::kMinTileSide, learning::kMaxTileSide));
       arm.weights = folder / table.Text("weights", kMaxPathBytes);
-      break;
-    case ArmKind::kFiles: arm.folder = folder / table.Text("folder", kMaxPathBytes); break;
+      return {arm};
+    case ArmKind::kFiles: arm.folder = folder / table.Text("folder", kMaxPathBytes); return {arm};
+    case ArmKind::kDetector:
+    case ArmKind::kAutoencoder: break;
   }
-  return arm;
+  arm.side = static_cast<std::uint32_t>(table.Integer("side", learning::kMinTileSide, learning::kMaxTileSide));
+  arm.cells.detector = folder / table.Text("detector", kMaxPathBytes);
+  if (arm.kind == ArmKind::kDetector) return {arm};
+  arm.cells.crop_to_box = table.Choice("target", {"cell", "picture"}) == 0;
+  arm.autoencoder = ReadAutoencoder(table);
+  const auto sizes =
+      table.IntegerList("bottlenecks", 1, kMaxAeCfeArms, learning::kMinLatentSize, learning::kMaxLatentSize);
+  std::vector<ArmChoice> arms;
+  for (const std::int64_t size : sizes) {
+    ArmChoice& one = arms.emplace_back(arm);
+    one.description.bottleneck = static_cast<std::uint32_t>(size);
+    if (sizes.size() == 1) continue;
+    one.description.name += "-" + std::to_string(size);
+    one.description.title += ", " + std::to_string(size);
+    if (one.description.name.size() > kMaxNameBytes) table.Fail("name", "is too long with the size of the latent");
+  }
+  return arms;
 }
 
 template <class Item, class NameOfItem>
@@ -131,10 +181,18 @@ AeCfeFile AeCfeFile::Parse(std::string_view text, const std::string& where, cons
   }
   if (study.domains.size() < 2) settings.Fail("domain", "must be there at least twice");
   for (const Settings& table : settings.Tables("arm", kMaxAeCfeArms)) {
-    ArmChoice arm = ReadArm(table, folder);
-    RequireNew(study.arms, arm.description.name, table, [](const ArmChoice& item) { return item.description.name; });
-    study.arms.push_back(std::move(arm));
+    for (ArmChoice& arm : ReadArms(table, folder)) {
+      NumberSource(arm, study.domains, table);
+      if (arm.kind == ArmKind::kAutoencoder && !arm.autoencoder.all_cells &&
+          study.matrix.split == learning::MatrixSplit::kShuffled) {
+        table.Fail("cells", "of training pictures are known only with the matrix's split \"own\"; take \"all\"");
+      }
+      RequireNew(study.arms, arm.description.name, table, [](const ArmChoice& item) { return item.description.name; });
+      study.arms.push_back(std::move(arm));
+    }
   }
+  if (study.arms.size() > kMaxAeCfeArms)
+    settings.Fail("arm", "gives more than " + std::to_string(kMaxAeCfeArms) + " arms, one for each size of a latent");
   if (const auto table = settings.OptionalTable("map")) {
     if (study.domains.size() > report::kMaxScatterOrigins) {
       settings.Fail("map", "shows at most " + std::to_string(report::kMaxScatterOrigins) +

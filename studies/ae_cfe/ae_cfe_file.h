@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "common/file_system.h"
+#include "learning/features/autoencoder/autoencoder_settings.h"
 #include "learning/features/latent/cross_domain.h"
 #include "learning/features/latent/two_samples.h"
 #include "learning/models/architecture.h"
@@ -38,17 +39,34 @@ struct AeCfeDomainChoice {
 };
 
 enum class ArmKind : std::uint8_t {
-  kFlattened,  // the picture's own pixels
-  kTrunk,      // features of a network with imported weights
-  kFiles,      // feature files of another program, <folder>/<domain>.safetensors
+  kFlattened,    // the picture's own pixels
+  kTrunk,        // features of a network with imported weights
+  kFiles,        // feature files of another program, <folder>/<domain>.safetensors
+  kDetector,     // the detector's features of the best scored cell, as they are
+  kAutoencoder,  // latents of an autoencoder that is trained on the domains' cells
+};
+
+// How cells are found and described; kDetector and kAutoencoder.
+struct CellChoice {
+  Path detector;
+  bool crop_to_box = true;  // or the whole picture as the autoencoder's target
+};
+
+struct AutoencoderChoice {
+  learning::AutoencoderSettings settings;  // its seed and threads are the run's
+  std::string source;                      // domain whose number is settings.source; empty without alignment
+  bool all_cells = false;                  // test pictures' too, as published; else only those of training pictures
+  std::optional<std::uint64_t> seed;  // one autoencoder for all runs; none: a new one for each of the study's seeds
 };
 
 struct ArmChoice {
   ArmDescription description;
   ArmKind kind{};
-  std::uint32_t side = 0;  // pixels of the square picture; kFlattened and kTrunk
+  std::uint32_t side = 0;  // pixels of the square picture; all but kFiles
   Path weights;            // kTrunk
   Path folder;             // kFiles
+  CellChoice cells;        // kDetector, kAutoencoder
+  AutoencoderChoice autoencoder;
 };
 
 struct MapChoice {

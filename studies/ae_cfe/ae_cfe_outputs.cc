@@ -20,7 +20,7 @@ struct NamedFigure {
   Figure figure;
 };
 
-std::vector<NamedFigure> FiguresOf(const ArmResults& arm, const ArmExtras& extras) {
+std::vector<NamedFigure> FiguresOf(const FeatureArmResults& arm, const ArmExtras& extras) {
   std::vector<NamedFigure> figures;
   if (extras.maps) {
     figures.push_back({arm.arm.name + "-tsne",
@@ -48,7 +48,7 @@ json Described(const learning::OverRuns& over) {
   return {{"mean", over.mean}, {"sd", over.deviation}, {"runs", over.runs}};
 }
 
-json CellsOf(const ArmResults& arm) {
+json CellsOf(const FeatureArmResults& arm) {
   json cells = json::array();
   const std::vector<std::string>& names = arm.runs.front().domains;
   for (std::size_t a = 0; a < names.size(); ++a) {
@@ -84,7 +84,7 @@ std::optional<Table> DriftTable(const AeCfeOutputs& outputs) {
                 "the permutation test. By moments: against a sample drawn from the others' means and "
                 "covariances, as a hospital can do that sees nobody's features."}};
   for (std::size_t i = 0; i < outputs.extras.size(); ++i) {
-    const ArmResults& arm = outputs.results.arms[i];
+    const FeatureArmResults& arm = outputs.results.arms[i];
     for (std::size_t d = 0; d < outputs.extras[i].drift.size(); ++d) {
       const DomainDrift& drift = outputs.extras[i].drift[d];
       std::vector<Cell> row = {arm.arm.name, arm.runs.front().domains[d], Discrepancy(drift.by_features),
@@ -112,7 +112,7 @@ std::vector<Table> MainTables(const AeCfeOutputs& outputs) {
 
 std::string MatrixCsv(const MatrixResults& results) {
   std::string text = FormatCsvRow({"arm", "seed", "train", "test", "reading", "right", "pictures"});
-  for (const ArmResults& arm : results.arms) {
+  for (const FeatureArmResults& arm : results.arms) {
     for (std::size_t s = 0; s < arm.seeds.size(); ++s) {
       const learning::CrossDomainMatrix& run = arm.runs[s];
       for (std::size_t a = 0; a < run.domains.size(); ++a) {
@@ -139,7 +139,7 @@ json SummaryOf(const AeCfeOutputs& outputs) {
   const MatrixResults& results = outputs.results;
   json arms = json::object();
   for (std::size_t i = 0; i < results.arms.size(); ++i) {
-    const ArmResults& arm = results.arms[i];
+    const FeatureArmResults& arm = results.arms[i];
     arms[arm.arm.name] = {{"features", arm.columns},
                           {"seeds", arm.seeds},
                           {"in_domain", Described(arm.InDomain(Score::kAccuracy))},

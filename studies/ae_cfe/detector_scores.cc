@@ -26,43 +26,6 @@ std::vector<FoundCell> SureOnes(std::vector<FoundCell> cells, double min_score) 
   return cells;
 }
 
-// Keeps what another finder finds, picture after picture.
-class Recorder final : public CellFinder {
- public:
-  explicit Recorder(CellFinder& finder) : finder_(&finder) {}
-  [[nodiscard]] std::vector<FoundCell> Find(const cv::Mat& rgb) override {
-    found_.push_back(finder_->Find(rgb));
-    return found_.back();
-  }
-  [[nodiscard]] std::string Description() const override { return finder_->Description(); }
-  [[nodiscard]] const std::vector<std::vector<FoundCell>>& found() const { return found_; }
-
- private:
-  CellFinder* finder_;
-  std::vector<std::vector<FoundCell>> found_;
-};
-
-// Gives it again in the same order, without what is not sure enough.
-class Replayer final : public CellFinder {
- public:
-  Replayer(const Recorder& recorder, double min_score) : recorder_(&recorder), min_score_(min_score) {}
-  [[nodiscard]] std::vector<FoundCell> Find(const cv::Mat& /*rgb*/) override {
-    return SureOnes(recorder_->found().at(next_++), min_score_);
-  }
-  [[nodiscard]] std::string Description() const override { return recorder_->Description(); }
-
- private:
-  const Recorder* recorder_;
-  double min_score_;
-  std::size_t next_ = 0;
-};
-
-std::uint64_t CountSure(const Recorder& recorder, double min_score) {
-  std::uint64_t sure = 0;
-  for (const auto& cells : recorder.found()) sure += SureOnes(cells, min_score).size();
-  return sure;
-}
-
 report::Cell Number(double value, int digits) {
   if (value == learning::kUndefined) return std::monostate{};
   return report::Measurement{.value = value, .digits = digits};
@@ -84,15 +47,20 @@ double DomainScore::DetectionsPerPicture() const {
 
 DomainScore ScoreDomain(CellFinder& finder, const std::string& name, const learning::AnnotatedDomain& domain,
                         double min_score, const learning::ScoreProgress& progress) {
-  Recorder recorder(finder);
-  const FinderScore all = ScoreFinder(recorder, domain, learning::Split::kTest, progress);
-  Replayer sure(recorder, min_score);
+  learning::FinderTally all, sure;
   DomainScore score{.domain = domain.name(), .finder = name};
-  score.counts = ScoreFinder(sure, domain, learning::Split::kTest);
-  score.boxes = all.boxes;
-  score.masks = all.masks;
-  score.masked = all.masked > 0;
-  score.detections = CountSure(recorder, min_score);
+  const auto add = [&](const learning::AnnotatedPicture& picture, std::vector<FoundCell> found) {
+    all.Add(picture, found);
+    found = SureOnes(std::move(found), min_score);
+    sure.Add(picture, found);
+    score.detections += found.size();
+  };
+  FindInDomain(finder, domain, learning::Split::kTest, add, progress);
+  const FinderScore of_all = all.Score();
+  score.counts = sure.Score();
+  score.boxes = of_all.boxes;
+  score.masks = of_all.masks;
+  score.masked = of_all.masked > 0;
   return score;
 }
 

@@ -7,8 +7,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -19,20 +17,20 @@
 
 namespace hemafed::studies {
 
-// One finder on one domain. `counts` is made of the detections that are sure enough, `precision` of all.
+// One finder on one domain.
 struct DomainScore {
   std::string domain;
   std::string finder;
-  bool annotated = true;
-  bool masked = false;
-  learning::FinderScore counts;
-  learning::AveragePrecision boxes, masks;
-  std::uint64_t detections = 0;  // sure enough ones
+  bool annotated = true;                    // false: detections are counted, nothing else
+  bool masked = false;                      // whether any picture has masks
+  learning::FinderScore counts;             // of the detections that are sure enough
+  learning::AveragePrecision boxes, masks;  // of all detections
+  std::uint64_t detections = 0;             // sure enough ones
 
   [[nodiscard]] double DetectionsPerPicture() const;
 };
 
-// Finds once and scores twice: over everything, and over what is sure enough.
+// Finds once and scores each picture twice: over everything, and over what is sure enough.
 [[nodiscard]] DomainScore ScoreDomain(learning::CellFinder& finder, const std::string& name,
                                       const learning::AnnotatedDomain& domain, double min_score,
                                       const learning::ScoreProgress& progress);

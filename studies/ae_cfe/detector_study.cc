@@ -11,9 +11,9 @@
 #include "common/clock.h"
 #include "common/digest_of_file.h"
 #include "common/error.h"
+#include "common/folder_lock.h"
 #include "common/program.h"
 #include "common/progress.h"
-#include "common/stop_signal.h"
 #include "learning/features/cells/annotated_augment.h"
 #include "learning/features/cells/classical_segmenter.h"
 #include "learning/features/detection/annotated_source.h"
@@ -105,7 +105,7 @@ Digest Train(FileSystem& files, const DetectorStudyOptions& options, const learn
                                                           learning::LoadModel(files, options.weights).tensors());
   TrainDetector(
       detector, source, TrainingOf(options),
-      {.files = &files, .folder = options.output / "checkpoint", .progress = &progress, .stop = StopRequested});
+      {.files = &files, .folder = options.output / "checkpoint", .progress = &progress, .stop = options.stop});
   return learning::SaveDetector(files, options.output / kDetectorFile, detector,
                                 {{"made_by", "hemafed-study ae-cfe detect"}});
 }
@@ -123,7 +123,7 @@ std::vector<DomainScore> ScoreAll(FileSystem& files, const DetectorStudyOptions&
     const auto shown = [&](std::uint64_t done, std::uint64_t total) {
       if (done <= 1) progress.Begin("scoring the " + name + " finder", total, "pictures");
       progress.Update(done);
-      return !StopRequested();
+      return !options.stop();
     };
     for (const AnnotatedDomain& domain : domains) {
       scores.push_back(ScoreDomain(finder, name, domain, min_score, shown));
@@ -162,6 +162,7 @@ int RunDetectorStudy(const DetectorStudyOptions& options) {
     source.Add(domain, boxed);
   }
   files.CreateFolders(options.output);
+  const FolderLock lock(options.output, "study");
   WriteRecord(files, options.output / "run.json", RecordOf(files, options, domains, source));
 
   const Digest digest = Train(files, options, source, progress);

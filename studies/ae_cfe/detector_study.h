@@ -8,21 +8,24 @@
 // `masked_times` times, since masks are few. Half of the samples are augmented (cells/annotated_augment.h).
 //
 // Output folder: checkpoint/ (a run that was stopped goes on from there), detector.safetensors, detection.txt,
-// detection.md, detection.json, run.json.
+// detection.md, detection.json, run.json; lock, held meanwhile.
 //
 // Scores, per domain and finder: average precision over all detections (COCO); everything else over those with at least
 // `min_score`: annotated cells found (box IoU >= 0.5), mean mask IoU (0 for a cell that was not found), detections per
 // picture. The classical segmenter's own score takes no part: it is reported as it is.
 //
-// Errors: Error; kNotFound for a domain folder that is missing, kInterrupted after a stop with everything saved.
-// Thread-safety: once per process (it sets LibTorch's threads).
+// Errors: Error; kNotFound for a domain folder that is missing, kConflict for an output folder that is of another run
+// or that another process works on, kInterrupted after a stop with everything saved. Thread-safety: once per process
+// (it sets LibTorch's threads).
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "common/file_system.h"
+#include "common/stop_signal.h"
 
 namespace hemafed::studies {
 
@@ -38,7 +41,8 @@ struct DetectorStudyOptions {
   int threads = 2;
   std::string device = "cpu";
   double min_score = 0.5;
-  std::vector<std::string> command_line;  // for the record
+  std::vector<std::string> command_line;       // for the record
+  std::function<bool()> stop = StopRequested;  // asked before each step and after each picture that is scored
 };
 
 // Returns the exit status.

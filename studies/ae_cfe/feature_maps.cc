@@ -91,7 +91,7 @@ FeatureMaps MakeMaps(const ArmDescription& arm, std::span<const DomainFeatures> 
 
 std::vector<DomainDrift> MeasureDrift(std::span<const DomainFeatures> domains,
                                       const learning::CrossDomainMatrix& matrix,
-                                      const learning::TwoSampleSettings& settings) {
+                                      const learning::TwoSampleSettings& settings, const learning::StopQuestion& stop) {
   const bool moments = domains.front().features.columns <= kMaxDriftColumns;
   std::vector<learning::GaussianComponent> components;
   for (std::size_t d = 0; moments && d < domains.size(); ++d)
@@ -104,12 +104,13 @@ std::vector<DomainDrift> MeasureDrift(std::span<const DomainFeatures> domains,
       if (k == d) continue;
       for (const std::uint32_t row : matrix.splits[k].train) others.emplace_back(k, row);
     }
-    DomainDrift drift{.by_features = learning::CheckDrift(own, Take(domains, std::move(others)).features, settings),
-                      .by_moments = {}};
+    DomainDrift drift{
+        .by_features = learning::CheckDrift(own, Take(domains, std::move(others)).features, settings, {}, stop),
+        .by_moments = {}};
     if (moments) {
       std::vector<learning::GaussianComponent> rest = components;
       rest.erase(rest.begin() + d);
-      drift.by_moments = learning::CheckDrift(own, learning::GaussianReference(std::move(rest)), settings);
+      drift.by_moments = learning::CheckDrift(own, learning::GaussianReference(std::move(rest)), settings, {}, stop);
     }
     drifts.push_back(std::move(drift));
   }

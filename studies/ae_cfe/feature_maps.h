@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "common/report/scatter_chart.h"
+#include "common/stop_signal.h"
 #include "learning/features/latent/drift_check.h"
 #include "learning/features/latent/tsne.h"
 #include "studies/ae_cfe/ae_cfe_file.h"
@@ -41,9 +42,10 @@ struct DomainDrift {
   std::optional<learning::DriftReport> by_moments;
 };
 
-// One a domain.
+// One a domain. `stop` is asked all the way, Ctrl-C unless said otherwise; then it throws kInterrupted.
 [[nodiscard]] std::vector<DomainDrift> MeasureDrift(std::span<const learning::DomainFeatures> domains,
                                                     const learning::CrossDomainMatrix& matrix,
-                                                    const learning::TwoSampleSettings& settings);
+                                                    const learning::TwoSampleSettings& settings,
+                                                    const learning::StopQuestion& stop = StopRequested);
 
 }  // namespace hemafed::studies

@@ -33,7 +33,7 @@ OverRuns Over(const std::vector<CrossDomainMatrix>& runs, const Figure& figure) 
 }
 
 // For each picture of each domain in turn: the part of the answers that are right, over training domains and seeds.
-std::vector<double> RightParts(const MatrixResults& results, const ArmResults& arm) {
+std::vector<double> RightParts(const MatrixResults& results, const FeatureArmResults& arm) {
   std::vector<double> parts;
   for (std::size_t b = 0; b < arm.domains(); ++b) {
     const std::vector<std::uint32_t> rows = arm.runs.front().splits[b].Both();
@@ -78,11 +78,11 @@ std::optional<std::vector<std::vector<std::uint32_t>>> LoadAnswers(FileSystem& f
   return lists.get<std::vector<std::vector<std::uint32_t>>>();
 }
 
-OverRuns ArmResults::Cell(std::size_t train, std::size_t test, Reading reading, Score score) const {
+OverRuns FeatureArmResults::Cell(std::size_t train, std::size_t test, Reading reading, Score score) const {
   return Over(runs, [&](const CrossDomainMatrix& run) { return CellScore(run, train, test, reading, score); });
 }
 
-OverRuns ArmResults::InDomain(Score score) const {
+OverRuns FeatureArmResults::InDomain(Score score) const {
   return Over(runs, [&](const CrossDomainMatrix& run) {
     double sum = 0;
     for (std::size_t d = 0; d < domains(); ++d) sum += CellScore(run, d, d, Reading::kTestPart, score);
@@ -90,7 +90,7 @@ OverRuns ArmResults::InDomain(Score score) const {
   });
 }
 
-OverRuns ArmResults::CrossDomain(Reading reading, Score score) const {
+OverRuns FeatureArmResults::CrossDomain(Reading reading, Score score) const {
   return Over(runs, [&](const CrossDomainMatrix& run) {
     double sum = 0;
     for (std::size_t a = 0; a < domains(); ++a)
@@ -111,8 +111,8 @@ double MatrixResults::FrequentClass(std::size_t train, std::size_t test, Reading
   return static_cast<double>(right) / static_cast<double>(scored.size());
 }
 
-learning::Interval CrossDomainDifference(const MatrixResults& results, const ArmResults& ours,
-                                         const ArmResults& theirs) {
+learning::Interval CrossDomainDifference(const MatrixResults& results, const FeatureArmResults& ours,
+                                         const FeatureArmResults& theirs) {
   std::vector<std::string> groups;
   std::vector<std::uint32_t> strata;
   for (std::size_t b = 0; b < ours.domains(); ++b) {

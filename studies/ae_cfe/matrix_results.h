@@ -45,7 +45,7 @@ struct DomainRows {
   std::vector<std::string> groups;  // pictures of one cell share a name; empty: stands alone
 };
 
-struct ArmResults {
+struct FeatureArmResults {
   ArmDescription arm;
   std::size_t columns = 0;
   std::vector<std::uint64_t> seeds;
@@ -61,16 +61,18 @@ struct ArmResults {
 };
 
 struct MatrixResults {
-  std::vector<ArmResults> arms;
+  std::vector<FeatureArmResults> arms;
   std::vector<DomainRows> rows;  // one a domain
 
   // Accuracy of naming the most frequent class of the training part of `train`.
   [[nodiscard]] double FrequentClass(std::size_t train, std::size_t test, Reading reading) const;
 };
 
-// Cross-domain accuracy (whole) of `ours` less that of `theirs` with a 95 % paired bootstrap interval: each picture's
-// answers averaged over training domains and seeds, pictures drawn within their domain, groups kept together.
-[[nodiscard]] learning::Interval CrossDomainDifference(const MatrixResults& results, const ArmResults& ours,
-                                                       const ArmResults& theirs);
+// CrossDomain(kWhole, kAccuracy) of `ours` less that of `theirs`, with a 95 % paired bootstrap interval: each picture's
+// answers averaged over training domains and seeds, pictures drawn within their domain, groups kept together. Each test
+// domain counts alike, as do the cells of the summary's mean, so that the two say the same: cells of one test domain
+// have the same pictures.
+[[nodiscard]] learning::Interval CrossDomainDifference(const MatrixResults& results, const FeatureArmResults& ours,
+                                                       const FeatureArmResults& theirs);
 
 }  // namespace hemafed::studies

@@ -66,7 +66,7 @@ Table SummaryTable(const AeCfeFile& study, const MatrixResults& results) {
                           {"across, whole, balanced", Source::kMeasured}},
               .rows = {},
               .notes = {}};
-  for (const ArmResults& arm : results.arms) {
+  for (const FeatureArmResults& arm : results.arms) {
     table.rows.push_back(
         {arm.arm.title, Measurement{.value = static_cast<double>(arm.columns), .spread = {}, .digits = 0},
          Percent(arm.InDomain(Score::kAccuracy)), Percent(arm.CrossDomain(Reading::kTestPart, Score::kAccuracy)),
@@ -92,7 +92,7 @@ Table CellTable(const AeCfeFile& study, const MatrixResults& results, Reading re
   const bool beside = score == Score::kAccuracy;
   if (beside) table.columns.push_back({"most frequent class"});
   bool published = false;
-  for (const ArmResults& arm : results.arms) {
+  for (const FeatureArmResults& arm : results.arms) {
     if (beside && HasPublished(study, arm.arm)) {
       table.columns.push_back({std::string(NameOf(*arm.arm.published)), Source::kPublished});
       published = true;
@@ -104,7 +104,7 @@ Table CellTable(const AeCfeFile& study, const MatrixResults& results, Reading re
     for (std::size_t b = 0; b < names.size(); ++b) {
       std::vector<Cell> row = {names[a], names[b]};
       if (beside) row.emplace_back(Percent(results.FrequentClass(a, b, reading)));
-      for (const ArmResults& arm : results.arms) {
+      for (const FeatureArmResults& arm : results.arms) {
         if (beside && HasPublished(study, arm.arm)) row.push_back(PublishedBeside(study, arm.arm, a, b));
         row.emplace_back(Percent(arm.Cell(a, b, reading, score)));
       }
@@ -127,8 +127,10 @@ Table ArmDifferencesTable(const MatrixResults& results) {
   Table table{.title = "Differences of cross-domain accuracy (whole), in points of percent",
               .columns = {{"ours"}, {"theirs"}, {"difference"}, {"low"}, {"high"}, {"settled"}},
               .rows = {},
-              .notes = {"95 % paired bootstrap interval over pictures, groups kept together, each picture's answers "
-                        "averaged over training domains and seeds; settled: the interval excludes zero."}};
+              .notes = {"Difference of the summary's \"across, whole\", in which cells of the matrix count alike "
+                        "however many pictures they have. 95 % paired bootstrap interval over pictures, drawn within "
+                        "their domain, groups kept together, each picture's answers averaged over training domains and "
+                        "seeds; settled: the interval excludes zero."}};
   for (std::size_t i = 0; i < results.arms.size(); ++i) {
     for (std::size_t k = i + 1; k < results.arms.size(); ++k) {
       const auto interval = CrossDomainDifference(results, results.arms[i], results.arms[k]);
@@ -142,7 +144,7 @@ Table ArmDifferencesTable(const MatrixResults& results) {
 std::optional<Table> SweepTable(const AeCfeFile& study, const MatrixResults& results) {
   std::vector<std::size_t> columns;
   std::vector<std::uint32_t> sizes(SweepSizes().begin(), SweepSizes().end());
-  for (const ArmResults& arm : results.arms) {
+  for (const FeatureArmResults& arm : results.arms) {
     if (!arm.arm.sweep_column) continue;
     columns.push_back(*arm.arm.sweep_column);
     sizes.push_back(*arm.arm.bottleneck);
@@ -177,7 +179,7 @@ std::optional<Table> SweepTable(const AeCfeFile& study, const MatrixResults& res
                           ? Cell(percent)
                           : Cell(FormatMeasurement(percent) + std::string(MarkOf(cell.oddity))));
       }
-      const auto arm = std::find_if(results.arms.begin(), results.arms.end(), [&](const ArmResults& candidate) {
+      const auto arm = std::find_if(results.arms.begin(), results.arms.end(), [&](const FeatureArmResults& candidate) {
         return candidate.arm.sweep_column == column && candidate.arm.bottleneck == size;
       });
       row.push_back(arm == results.arms.end() ? Cell()
@@ -224,7 +226,7 @@ BarChart ArmChart(const MatrixResults& results) {
     series.values.emplace_back(100 * over.mean);
     if (several) series.spread.push_back(100 * over.deviation);
   };
-  for (const ArmResults& arm : results.arms) {
+  for (const FeatureArmResults& arm : results.arms) {
     chart.groups.push_back(arm.arm.name);
     add(home, arm.InDomain(Score::kAccuracy));
     add(across, arm.CrossDomain(Reading::kWhole, Score::kAccuracy));
@@ -234,7 +236,7 @@ BarChart ArmChart(const MatrixResults& results) {
   return chart;
 }
 
-ConfusionChart CrossDomainConfusion(const ArmResults& arm) {
+ConfusionChart CrossDomainConfusion(const FeatureArmResults& arm) {
   const CrossDomainMatrix& first = arm.runs.front();
   ConfusionChart chart{.title = arm.arm.title + ": trained on one domain, asked about the others",
                        .classes = first.classes,

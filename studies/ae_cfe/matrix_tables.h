@@ -32,6 +32,6 @@ namespace hemafed::studies {
 
 [[nodiscard]] BarChart ArmChart(const MatrixResults& results);
 // All cells off the diagonal, all seeds, counted together.
-[[nodiscard]] ConfusionChart CrossDomainConfusion(const ArmResults& arm);
+[[nodiscard]] ConfusionChart CrossDomainConfusion(const FeatureArmResults& arm);
 
 }  // namespace hemafed::studies

@@ -259,13 +259,15 @@ std::string StudyPictures::DigestText(std::uint32_t side) {
   return std::string(study_->validation ? "validation" : "test") + " of pictures " + hash.Finish().Hex();
 }
 
-std::unique_ptr<FeatureSource> MakeArm(FileSystem& files, const ArmChoice& choice, StudyPictures& pictures) {
+std::unique_ptr<FeatureSource> MakePictureArm(FileSystem& files, const ArmChoice& choice, StudyPictures& pictures) {
   switch (choice.kind) {
     case ArmKind::kFlattened: return std::make_unique<FlattenedArm>(choice, pictures);
     case ArmKind::kTrunk: return std::make_unique<TrunkArm>(files, choice, pictures);
     case ArmKind::kFiles: return std::make_unique<FilesArm>(files, choice, pictures);
+    case ArmKind::kDetector:
+    case ArmKind::kAutoencoder: break;
   }
-  throw Error(ErrorCode::kInternal, "an arm of a kind that does not exist");
+  throw Error(ErrorCode::kInternal, "an arm of another kind");
 }
 
 }  // namespace hemafed::studies

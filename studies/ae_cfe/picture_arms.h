@@ -62,8 +62,8 @@ class StudyPictures {
   std::map<std::pair<std::size_t, std::uint32_t>, std::unique_ptr<learning::DomainPictures>> open_;
 };
 
-// `pictures` is borrowed and must outlive the arm.
-[[nodiscard]] std::unique_ptr<FeatureSource> MakeArm(FileSystem& files, const ArmChoice& choice,
-                                                     StudyPictures& pictures);
+// Of the kinds kFlattened, kTrunk and kFiles. `pictures` is borrowed and must outlive the arm.
+[[nodiscard]] std::unique_ptr<FeatureSource> MakePictureArm(FileSystem& files, const ArmChoice& choice,
+                                                            StudyPictures& pictures);
 
 }  // namespace hemafed::studies

@@ -10,9 +10,9 @@
 
 #include "common/digest_of_file.h"
 #include "common/error.h"
+#include "common/folder_lock.h"
 #include "common/program.h"
 #include "common/stop_signal.h"
-#include "coordinator/folder_lock.h"
 #include "learning/features/extractor/cell_latents.h"
 #include "studies/federation/beside.h"
 #include "studies/federation/federation_outputs.h"
@@ -291,7 +291,7 @@ int RunFederationStudy(const FederationOptions& options) {
   const SiteList sites = LoadSites(files, arms, options);
   FindWeights(files, options, arms);
   files.CreateFolders(options.output);
-  const coordinator::FolderLock lock(options.output);
+  const FolderLock lock(options.output, "study");
   std::string reading;
   PictureShelf shelf(files, options.cache.empty() ? options.output / "cache" : options.cache,
                      [&](const std::string& site, const std::string& phase, std::uint64_t done, std::uint64_t total) {

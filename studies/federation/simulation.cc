@@ -69,7 +69,7 @@ Simulation::Simulation(FileSystem& files, const Clock& clock, PictureShelf& shel
     }
   }
   files_.CreateFolders(settings_.folder);
-  lock_ = std::make_unique<coordinator::FolderLock>(settings_.folder);
+  lock_ = std::make_unique<FolderLock>(settings_.folder, "simulation");
   Begin();
   if (!finished_) {
     StartSites();

@@ -34,7 +34,7 @@
 #include "codec/site_settings.h"
 #include "common/clock.h"
 #include "common/file_system.h"
-#include "coordinator/folder_lock.h"
+#include "common/folder_lock.h"
 #include "site_agent/trainer/job_runner.h"
 #include "studies/federation/picture_shelf.h"
 #include "studies/local_federation/local_federation.h"
@@ -111,7 +111,7 @@ class Simulation {
   SimulationSettings settings_;
   Observer observer_;
   Plan plan_;
-  std::unique_ptr<coordinator::FolderLock> lock_;
+  std::unique_ptr<FolderLock> lock_;
   VirtualClock clock_;
   LocalFederation federation_;
   std::map<std::string, std::unique_ptr<trainer::JobRunner>> runners_;

@@ -9,9 +9,9 @@
 #include "common/error.h"
 #include "common/report/markup.h"
 #include "learning/data/picture.h"
+#include "learning/data/picture_sheet.h"
 #include "studies/report/raster_text.h"
 #include "studies/report/report_names.h"
-#include "studies/report/thumbnail.h"
 
 namespace hemafed::studies {
 
@@ -183,6 +183,6 @@ cv::Mat RenderPixels(const Drawing& drawing, double scale) {
   }
 }
 
-Bytes RenderPng(const Drawing& drawing, double scale) { return EncodePng(RenderPixels(drawing, scale)); }
+Bytes RenderPng(const Drawing& drawing, double scale) { return learning::EncodePng(RenderPixels(drawing, scale)); }
 
 }  // namespace hemafed::studies

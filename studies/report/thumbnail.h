@@ -15,10 +15,8 @@ namespace hemafed::studies {
 
 inline constexpr int kMaxThumbnailSide = 1024;  // Pixels. Larger is not a thumbnail, and a report holds many.
 
-// `rgb`: CV_8UC3 in RGB order (learning/data/picture.h).
-[[nodiscard]] Bytes EncodePng(const cv::Mat& rgb);
-
-// Scaled down, never up, until no side is longer than `side` (1 to kMaxThumbnailSide), then encoded.
+// Of an RGB picture (CV_8UC3, learning/data/picture.h): scaled down, never up, until no side is longer than `side` (1
+// to kMaxThumbnailSide), then encoded.
 [[nodiscard]] Bytes Thumbnail(const cv::Mat& rgb, int side);
 
 }  // namespace hemafed::studies

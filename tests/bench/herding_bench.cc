@@ -22,14 +22,14 @@
 namespace hemafed::learning {
 namespace {
 
-FeatureMatrix MakeFeatures(std::size_t rows, std::size_t width) {
+FeatureRows MakeFeatures(std::size_t rows, std::size_t width) {
   constexpr std::size_t kDirections = 24;
   std::vector<std::vector<double>> directions(kDirections + 1, std::vector<double>(width));
   for (std::size_t k = 0; k <= kDirections; ++k) {
     RandomStream random(1, k);
     for (double& value : directions[k]) value = random.NextNormal();
   }
-  FeatureMatrix features{rows, width, {}};
+  FeatureRows features{rows, width, {}};
   features.values.reserve(rows * width);
   for (std::size_t i = 0; i < rows; ++i) {
     RandomStream random(2, i);
@@ -52,7 +52,7 @@ void ScaleToLengthOne(std::span<double> vector) {
 }
 
 // The definition, candidate by candidate.
-std::vector<std::size_t> PlainHerd(const FeatureMatrix& features, std::size_t count, bool normalised) {
+std::vector<std::size_t> PlainHerd(const FeatureRows& features, std::size_t count, bool normalised) {
   const std::size_t width = features.width;
   std::vector<double> psi(features.values.begin(), features.values.end());
   std::vector<double> mean(width, 0.0);
@@ -106,7 +106,7 @@ int Run(int argc, char** argv) {
     std::fprintf(stderr, "usage: herding_bench [ROWS 1-100000 [WIDTH 1-65536 [COUNT [PLAIN]]]]\n");
     return 2;
   }
-  const FeatureMatrix features = MakeFeatures(rows, width);
+  const FeatureRows features = MakeFeatures(rows, width);
   std::printf("%zu rows of %zu features, %zu choices, one thread\n", rows, width, count);
   bool same = true;
   for (const HerdingVariant variant : {HerdingVariant::kRaw, HerdingVariant::kNormalised}) {

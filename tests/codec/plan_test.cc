@@ -102,6 +102,16 @@ TEST(ParsePlan, RehearsingSitesAreBoundedAsAllAreOrTighter) {
                (void)ParsePlan(With(tight, "\"federated\"", "\"local\""), "plan.toml"));
 }
 
+TEST(ParsePlan, SaysHowMuchARehearsingSiteMayTakeBack) {
+  EXPECT_EQ(ParsePlan(Good(), "plan.toml").aggregation.max_retreat_millionths, 0u);
+  const std::string text = With(Good(), "max_share", "max_retreat = 0.25\nmax_share");
+  EXPECT_EQ(ParsePlan(text, "plan.toml").aggregation.max_retreat_millionths, 250'000u);
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "max_retreat", (void)ParsePlan(With(text, "0.25", "1.5"), "plan.toml"));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "max_retreat", (void)ParsePlan(With(text, "0.25", "0"), "plan.toml"));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "needs the policy federated",
+               (void)ParsePlan(With(text, "\"federated\"", "\"local\""), "plan.toml"));
+}
+
 TEST(ParsePlan, APlanOverLatentsNamesItsExtractorAndChangesNoPictures) {
   const ExtractorPlan extractor{.detector = Sha256Of("detector"), .autoencoder = Sha256Of("autoencoder")};
   const std::string good = testing_support::LatentPlanText(Good(), extractor);

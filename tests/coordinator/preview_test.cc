@@ -53,8 +53,9 @@ TEST(PreviewPlan, SaysWhatEachStrategySendsBesideUpdates) {
   EXPECT_TRUE(Says(preview(testing_support::kWa, "federated"), "the old ones' mean length"));
   EXPECT_TRUE(Says(preview(testing_support::kSlowFast, "federated"), "follows by 0.25 of the way in each round"));
   std::string guarded = SmallPlanText(Sha256Of("w"));
-  guarded.replace(guarded.find("max_share"), 0, "max_rise = 0.75\n");
+  guarded.replace(guarded.find("max_share"), 0, "max_rise = 0.75\nmax_retreat = 0.5\n");
   EXPECT_TRUE(Says(PreviewPlan(ParsePlan(guarded, "plan")), "has risen by more than 0.75 since"));
+  EXPECT_TRUE(Says(PreviewPlan(ParsePlan(guarded, "plan")), "take back more than 0.5 of what the task has taught"));
 }
 
 TEST(PreviewPlan, SaysPlainlyThatPicturesMoveAndBetweenWhom) {

@@ -29,8 +29,8 @@ ExemplarList FullList(const std::string& domain, std::uint32_t label, std::size_
   return list;
 }
 
-FeatureMatrix RandomFeatures(std::size_t rows, std::uint64_t seed) {
-  FeatureMatrix features{rows, 3, {}};
+FeatureRows RandomFeatures(std::size_t rows, std::uint64_t seed) {
+  FeatureRows features{rows, 3, {}};
   RandomStream random(seed);
   for (std::size_t i = 0; i < rows * 3; ++i) features.values.push_back(static_cast<float>(random.NextNormal()));
   return features;
@@ -97,7 +97,7 @@ TEST(ExemplarRoom, OfABudgetInBytesIsThatOfThePicturesThatFit) {
 }
 
 TEST(ChooseExemplars, OtherMixesUseOneCriterionAndCutTheirOwnList) {
-  const FeatureMatrix features{4, 1, {0, 1, 3, 10}};  // Herding order 2, 1, 3, 0.
+  const FeatureRows features{4, 1, {0, 1, 3, 10}};  // Herding order 2, 1, 3, 0.
   const std::vector<double> uncertainty = {0.1, 0.9, 0.8, 0.2};
   const auto choose = [&](ExemplarMix mix, std::uint64_t seed = 0) {
     return ChooseExemplars(features, uncertainty, 3, HerdingVariant::kRaw, mix, seed);
@@ -122,7 +122,7 @@ TEST(ChooseExemplars, OtherMixesUseOneCriterionAndCutTheirOwnList) {
 }
 
 TEST(ChooseExemplars, HerdingChoosesFirstThenTheRestIsRanked) {
-  const FeatureMatrix features{4, 1, {0, 1, 3, 10}};  // Herding order 2, 1, 3, 0.
+  const FeatureRows features{4, 1, {0, 1, 3, 10}};  // Herding order 2, 1, 3, 0.
   const std::vector<double> uncertainty = {0.1, 0.9, 0.8, 0.2};
   const ExemplarChoice choice = ChooseExemplars(features, uncertainty, 3, HerdingVariant::kRaw);
   EXPECT_EQ(choice.herding, (std::vector<std::size_t>{2, 1}));

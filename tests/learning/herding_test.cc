@@ -41,7 +41,7 @@ double Distance(const Row& a, const Row& b) {
 }
 
 // Adds up everything chosen again for every candidate of every step.
-std::vector<HerdingChoice> SlowHerding(const FeatureMatrix& features, std::size_t count, bool normalised) {
+std::vector<HerdingChoice> SlowHerding(const FeatureRows& features, std::size_t count, bool normalised) {
   std::vector<Row> rows;
   for (std::size_t i = 0; i < features.rows; ++i) {
     const auto start = features.values.begin() + static_cast<std::ptrdiff_t>(i * features.width);
@@ -71,8 +71,8 @@ std::vector<HerdingChoice> SlowHerding(const FeatureMatrix& features, std::size_
   return choices;
 }
 
-FeatureMatrix RandomFeatures(std::size_t rows, std::size_t width, std::uint64_t seed) {
-  FeatureMatrix features{rows, width, {}};
+FeatureRows RandomFeatures(std::size_t rows, std::size_t width, std::uint64_t seed) {
+  FeatureRows features{rows, width, {}};
   RandomStream random(seed);
   for (std::size_t i = 0; i < rows * width; ++i) {
     features.values.push_back(static_cast<float>(random.NextNormal() + 0.3 * static_cast<double>(i % width)));
@@ -98,7 +98,7 @@ INSTANTIATE_TEST_SUITE_P(Both, HerdingVariants, testing::Values(HerdingVariant::
 
 TEST_P(HerdingVariants, EqualsASlowComputationThatAddsUpEveryTime) {
   for (const std::uint64_t seed : {1u, 2u, 3u}) {
-    const FeatureMatrix features = RandomFeatures(30, 12, seed);
+    const FeatureRows features = RandomFeatures(30, 12, seed);
     const std::vector<HerdingChoice> want = SlowHerding(features, 30, GetParam() == HerdingVariant::kNormalised);
     const std::vector<HerdingChoice> got = Herd(features, 30, GetParam());
     ASSERT_EQ(got.size(), want.size());
@@ -134,7 +134,7 @@ const std::vector<HardFeatures> kHard = {
 TEST_P(HerdingVariants, HardFeaturesGiveThePlainLoopsChoicesToo) {
   for (const HardFeatures& hard : kHard) {
     for (const std::size_t width : {5u, 300u}) {
-      FeatureMatrix features{40, width, {}};
+      FeatureRows features{40, width, {}};
       RandomStream random(9);
       for (std::size_t i = 0; i < features.rows * width; ++i) {
         features.values.push_back(static_cast<float>(hard.value(random.NextNormal(), i / width, i % width)));
@@ -151,7 +151,7 @@ TEST_P(HerdingVariants, HardFeaturesGiveThePlainLoopsChoicesToo) {
 }
 
 TEST_P(HerdingVariants, NoPictureIsChosenTwiceAndTheWholeClassIsAtDistanceZero) {
-  const FeatureMatrix features = RandomFeatures(25, 8, 4);
+  const FeatureRows features = RandomFeatures(25, 8, 4);
   const std::vector<HerdingChoice> choices = Herd(features, 1000, GetParam());
   std::set<std::size_t> rows;
   for (const HerdingChoice& choice : choices) rows.insert(choice.row);
@@ -160,7 +160,7 @@ TEST_P(HerdingVariants, NoPictureIsChosenTwiceAndTheWholeClassIsAtDistanceZero) 
 }
 
 TEST_P(HerdingVariants, FewerChoicesAreAPrefixOfMore) {
-  const FeatureMatrix features = RandomFeatures(20, 8, 5);
+  const FeatureRows features = RandomFeatures(20, 8, 5);
   const std::vector<HerdingChoice> all = Herd(features, 20, GetParam());
   const std::vector<HerdingChoice> few = Herd(features, 7, GetParam());
   ASSERT_EQ(few.size(), 7u);
@@ -169,7 +169,7 @@ TEST_P(HerdingVariants, FewerChoicesAreAPrefixOfMore) {
 
 TEST(Herding, VariantsDifferWhereLengthsDo) {
   // Row 1 is closest to the mean (2, 2); its direction is off, row 2 has the direction but not the length.
-  const FeatureMatrix features{3, 2, {0, 1, 2, 1.5f, 4, 3.5f}};
+  const FeatureRows features{3, 2, {0, 1, 2, 1.5f, 4, 3.5f}};
   EXPECT_EQ(Herd(features, 1, HerdingVariant::kRaw)[0].row, 1u);
   EXPECT_NE(Herd(features, 1, HerdingVariant::kNormalised)[0].distance,
             Herd(features, 1, HerdingVariant::kRaw)[0].distance);

@@ -356,6 +356,23 @@ TEST(Federation, ATighterBoundHoldsForSitesThatRehearseAlone) {
   EXPECT_FALSE(Replay(harness).finding.has_value());
 }
 
+TEST(Federation, ARehearsingSiteMayNotTakeTheTasksProgressBack) {
+  const Scratch scratch;
+  FederationHarness harness(scratch.path(), {.rule = "\"mean\"\nmax_retreat = 0.5"});
+  harness.trainer("first").retreats = harness.trainer("second").retreats = true;
+  EXPECT_TRUE(harness.Run());
+  const auto refused = Refusals(harness);
+  ASSERT_EQ(refused.size(), 1u) << "in the second round of task 2: before the first there is nothing to take back";
+  EXPECT_NE(refused[0].find("first: the update would take back"), std::string::npos) << refused[0];
+  EXPECT_NE(refused[0].find("more than the plan's 0.5"), std::string::npos) << refused[0];
+  EXPECT_FALSE(Replay(harness).finding.has_value());
+
+  const Scratch elsewhere;
+  FederationHarness honest(elsewhere.path(), {.rule = "\"mean\"\nmax_retreat = 0.5"});
+  EXPECT_TRUE(honest.Run());
+  EXPECT_TRUE(Refusals(honest).empty());
+}
+
 TEST(Federation, APoisonedRehearsingSiteIsRefusedByNameAndTheRoundsGoOn) {
   const auto large = RefusalsOfPoisoned([](auto& trainer) { trainer.scale = 1'000'000; });
   ASSERT_EQ(large.size(), 2u);

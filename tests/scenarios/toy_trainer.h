@@ -6,6 +6,7 @@
 // files.
 #pragma once
 
+#include <cmath>
 #include <functional>
 #include <map>
 #include <set>
@@ -15,6 +16,7 @@
 
 #include "codec/analytic_head.h"
 #include "codec/evaluation.h"
+#include "codec/exact.h"
 #include "codec/exchange.h"
 #include "codec/feature_sums.h"
 #include "codec/job_folder.h"
@@ -29,6 +31,7 @@
 #include "protocol/federation/lab_agreement.h"
 #include "protocol/federation/partner_word.h"
 #include "tests/codec/feature_samples.h"
+#include "tests/codec/models.h"
 
 namespace hemafed::testing_support {
 
@@ -42,6 +45,8 @@ class ToyTrainer {
 
   // Sends the same integers in every round of every task.
   bool stale = false;
+  // Adds the way from the round's base back to the task's teacher: "someone else's base".
+  bool retreats = false;
   // Trains fewer steps than the plan's.
   bool lazy = false;
 
@@ -215,6 +220,7 @@ class ToyTrainer {
       value =
           (static_cast<std::int32_t>(random.NextBelow(2 * largest + 1)) - static_cast<std::int32_t>(largest)) * scale;
     }
+    if (retreats && job.teacher) AddWayBack(job, layout, values);
     writer.Append(values);
     const UpdateFileInfo file = writer.Finish();
     UpdateReport report;
@@ -238,6 +244,20 @@ class ToyTrainer {
       report.probe = probe;
     }
     return report;
+  }
+
+  void AddWayBack(const Job& job, const UpdateLayout& layout, std::vector<std::int32_t>& values) {
+    const auto now = SafetensorsReader::Open(files_, jobs_.Object(job.model));
+    const auto then = SafetensorsReader::Open(files_, jobs_.Object(*job.teacher));
+    std::size_t at = 0;
+    for (const TensorSpec& spec : layout.tensors) {
+      const std::vector<float> here = testing_support::TensorFloats(now, spec.name),
+                               there = testing_support::TensorFloats(then, spec.name);
+      for (std::size_t i = 0; i < here.size(); ++i, ++at) {
+        values[at] += static_cast<std::int32_t>(
+            RoundHalfEven(std::ldexp(static_cast<double>(there.at(i)) - static_cast<double>(here[i]), kGridBits)));
+      }
+    }
   }
 
   // Roots that depend on the site and the model.

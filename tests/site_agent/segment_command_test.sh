@@ -29,7 +29,8 @@ for name in cells.csv report.txt report.json found.jsonl sheets; do
   [ -e "$folder/out/$name" ] || fail "$name is missing"
 done
 expect 0 "found by an earlier run" segment "$folder/smears" "$folder/out"
-expect 13 "other settings" segment "$folder/smears" "$folder/out" --side 64
+expect 0 "found by an earlier run" segment "$folder/smears" "$folder/out" --take-best
+expect 13 "other settings: side was 128, is 64" segment "$folder/smears" "$folder/out" --side 64
 expect 11 "within the folder of pictures" segment "$folder/smears" "$folder/smears/out"
 mkdir "$folder/empty"
 expect 11 "no file named like a picture" segment "$folder/empty" "$folder/out2"

@@ -243,19 +243,69 @@ TEST_F(Segment, FindsAgainWhatWasCutOffChangedOrRemoved) {
   EXPECT_EQ(summary.with_several, 2u);
 }
 
+TEST_F(Segment, CountsAnewWithAnotherScoreOrChoiceAndFindsOnlyWhatIsDrawnOtherwise) {
+  (void)Go();
+  const auto first = Everything();
+  const auto expect_as_first = [&] {
+    auto now = Everything();
+    // How much was there, and what was done again.
+    for (const std::string& name : {std::string("report.txt"), std::string(kSegmentJournalFile)}) {
+      now[name] = first.at(name);
+    }
+    EXPECT_EQ(now, first);
+  };
+  finder_.calls = 0;
+  settings_.take_best = true;
+  EXPECT_EQ(Go().used, 3u);
+  EXPECT_EQ(finder_.calls, 1);  // The picture with ten cells had no crop.
+  EXPECT_TRUE(Exists("crops/b/ten.png.png"));
+  settings_.take_best = false;
+  EXPECT_EQ(Go().used, 2u);
+  EXPECT_EQ(finder_.calls, 1);
+  expect_as_first();
+
+  finder_.calls = 0;
+  settings_.min_score = 0.999;
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "none of 5 pictures goes on", (void)Go());
+  EXPECT_EQ(finder_.calls, 3);  // All that had a cell.
+  EXPECT_FALSE(Exists("crops/a/one.png.png"));
+  settings_.min_score = 0;
+  EXPECT_EQ(Go().used, 2u);
+  expect_as_first();
+}
+
+TEST_F(Segment, TwoRunsOnOneOutputFolderExcludeEachOther) {
+  CountingFinder second;
+  const auto begin_another = [&](std::uint64_t, std::uint64_t) {
+    EXPECT_ERROR(ErrorCode::kConflict, "another run of hemafed-train segment",
+                 (void)SegmentFolder(RealFileSystem(), second, settings_));
+    return true;
+  };
+  EXPECT_EQ(Go(begin_another).used, 2u);
+  EXPECT_EQ(second.calls, 0);
+  EXPECT_EQ(Go().from_journal, 4u);
+}
+
 TEST_F(Segment, RefusesAJournalOfOtherSettingsOrWithDamage) {
   (void)Go();
   settings_.crop.side = 64;
-  EXPECT_ERROR(ErrorCode::kConflict, "other settings", (void)Go());
+  EXPECT_ERROR(ErrorCode::kConflict, "other settings: side was 128, is 64. Name another output folder", (void)Go());
   settings_.crop.side = 128;
   std::string journal = Content(std::string(kSegmentJournalFile));
+  for (const std::string& line : {std::string(R"({"settings":{},"version":1})"), std::string("not an object"),
+                                  std::string(R"({"settings":[7],"version":2})")}) {
+    Write(Output() / kSegmentJournalFile, line + journal.substr(journal.find('\n')));
+    EXPECT_ERROR(ErrorCode::kConflict, "by another version of this program", (void)Go());
+  }
   for (const auto& [from, to] :
        std::vector<std::pair<std::string, std::string>>{{"\"cells\":[]", "\"cells\":7"},
                                                         {"\"cells\":[]", "\"cells\":[[1,2,3]]"},
                                                         {"\"file\"", "\"flie\""},
                                                         {"\"sha256\":\"", "\"sha256\":\"x"},
                                                         {"{\"cells\"", "\"cells\""},
-                                                        {"\"cells\":[]", "\"cells\":[[9,2,3,4,1]]"}}) {
+                                                        {"\"cells\":[]", "\"cells\":[[9,2,3,4,1]]"},
+                                                        {"\"drawn\":0", "\"drawn\":-1"},
+                                                        {"\"drawn\":0", "\"drawn\":1"}}) {
     std::string damaged = journal;
     damaged.replace(damaged.find(from), from.size(), to);
     Write(Output() / kSegmentJournalFile, damaged);

@@ -5,13 +5,13 @@
 #include <array>
 #include <cstdio>
 #include <nlohmann/json.hpp>
-#include <opencv2/imgcodecs.hpp>
-#include <opencv2/imgproc.hpp>
+#include <opencv2/core.hpp>
 #include <string>
 #include <vector>
 
 #include "common/error.h"
 #include "learning/data/manifest.h"
+#include "learning/data/picture_sheet.h"
 #include "learning/data/synthetic/smear.h"
 
 namespace hemafed::learning::synthetic {
@@ -32,14 +32,6 @@ std::string Describe(const HospitalProfile& profile, const HospitalSettings& set
                         {"train_per_class", settings.train_per_class}}
              .dump() +
          "\n";
-}
-
-std::vector<std::uint8_t> EncodePng(const cv::Mat& rgb) {
-  cv::Mat bgr;
-  cv::cvtColor(rgb, bgr, cv::COLOR_RGB2BGR);
-  std::vector<std::uint8_t> file;
-  cv::imencode(".png", bgr, file, {cv::IMWRITE_PNG_COMPRESSION, kPngLevel});
-  return file;
 }
 
 // Whether the folder is complete; throws if it holds something else.
@@ -77,7 +69,7 @@ WrittenHospital WriteSyntheticHospital(FileSystem& files, const Path& folder, co
     files.CreateFolders(folder / name);
     for (std::uint32_t i = 0; i < per_class; ++i) {
       const cv::Mat picture = DrawSmear(profile, settings.seed, class_index, i);
-      const std::vector<std::uint8_t> file = EncodePng(picture);
+      const Bytes file = EncodePng(picture, kPngLevel);
       std::array<char, 16> number{};
       std::snprintf(number.data(), number.size(), "_%04u.png", i + 1);
       const std::string relative = name + "/" + name + number.data();

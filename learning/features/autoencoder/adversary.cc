@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
+#include <cmath>
 #include <string>
 #include <utility>
 
@@ -39,18 +40,24 @@ std::string_view AdversaryGoalName(AdversaryGoal goal) {
   return goal == AdversaryGoal::kUniform ? "uniform" : "reversed";
 }
 
+void CheckSettings(const AdversarySettings& settings) {
+  for (const std::int64_t width : settings.widths) {
+    if (width < 1 || width > kMaxAdversaryWidth) {
+      Fail("a layer of " + std::to_string(width) + " values is not one of 1 to " + std::to_string(kMaxAdversaryWidth));
+    }
+  }
+  if (settings.goal > AdversaryGoal::kReversed) Fail("the goal must be uniform or reversed");
+  if (!(settings.learning_rate > 0.0) || !std::isfinite(settings.learning_rate)) Fail("learning_rate must be above 0");
+}
+
 Adversary::Adversary(std::int64_t latent_size, std::int64_t domains, const AdversarySettings& settings,
                      std::uint64_t seed, at::Device device)
     : domains_(domains), goal_(settings.goal) {
   if (latent_size < 1 || domains < 2 || domains > kMaxDomains) {
     Fail("needs latents of at least one value and two domains; there are " + std::to_string(domains));
   }
+  CheckSettings(settings);
   const std::array<std::int64_t, 4> widths = {latent_size, settings.widths[0], settings.widths[1], domains};
-  for (const std::int64_t width : settings.widths) {
-    if (width < 1 || width > kMaxAdversaryWidth) {
-      Fail("a layer of " + std::to_string(width) + " values is not one of 1 to " + std::to_string(kMaxAdversaryWidth));
-    }
-  }
   for (std::uint32_t layer = 0; layer < 3; ++layer) {
     at::Tensor bias = at::zeros({widths[layer + 1]}, at::kFloat);
     at::Tensor weight = at::zeros({widths[layer + 1], widths[layer]}, at::kFloat);

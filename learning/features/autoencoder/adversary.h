@@ -44,6 +44,9 @@ struct AdversarySettings {
   AdversaryGoal goal = AdversaryGoal::kUniform;
 };
 
+// Throws for widths out of range, a goal that does not exist or a learning rate that is not above 0.
+void CheckSettings(const AdversarySettings& settings);
+
 class Adversary {
  public:
   // `domains`: how many there are, at least 2; labels are 0 .. domains - 1.

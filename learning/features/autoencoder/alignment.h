@@ -6,8 +6,8 @@
 // covariances S (divisor n - 1) of their latents in a batch:
 //
 //     A(a, b) = mean_i (m_a,i - m_b,i)^2 + 1/2 [KL(P_a, P_b) + KL(P_b, P_a)]
-//     P = softmax of S over its rows, so that each column adds up to 1;     KL(P, Q) = mean_ij P_ij (log P_ij - log
-//     Q_ij)
+//     P = softmax of S over its rows, so that each column adds up to 1
+//     KL(P, Q) = mean_ij P_ij (log P_ij - log Q_ij)
 //
 // The mean over all L x L entries is the code's; the textbook's sum is L^2 times as large. Computed from log_softmax,
 // it is finite for all covariances. A is symmetric and 0 for equal batches. The published term is the sum of A(source,

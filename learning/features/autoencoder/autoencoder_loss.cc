@@ -10,8 +10,19 @@
 
 namespace hemafed::learning {
 
+namespace {
+
+at::Tensor LossOf(const PictureLoss& loss, const at::Tensor& decoded, const at::Tensor& wanted) {
+  if (loss.kind == PictureLossKind::kSquaredError) return at::mse_loss(decoded, wanted);
+  return 1.0 - Ssim(decoded, wanted, loss.ssim);
+}
+
+}  // namespace
+
+std::string_view PictureLossName(PictureLossKind kind) { return kind == PictureLossKind::kSsim ? "ssim" : "mse"; }
+
 BatchLosses AddGradients(const CellAutoencoder& model, const at::Tensor& features, const at::Tensor& pictures,
-                         const SsimSettings& ssim, std::uint32_t decode_cells, double beta,
+                         const PictureLoss& picture_loss, std::uint32_t decode_cells, double beta,
                          const DomainLoss& domain_loss) {
   const std::int64_t cells = features.size(0);
   if (cells < 1 || pictures.size(0) != cells || decode_cells < 1) {
@@ -26,10 +37,11 @@ BatchLosses AddGradients(const CellAutoencoder& model, const at::Tensor& feature
     const double share = static_cast<double>(count) / static_cast<double>(cells);
     const at::Tensor decoded = model.DecodeFeatures(leaf.narrow(0, first, count));
     const at::Tensor feature_loss = at::mse_loss(decoded, features.narrow(0, first, count));
-    const at::Tensor picture_loss = 1.0 - Ssim(model.DecodePictures(decoded), pictures.narrow(0, first, count), ssim);
-    ((feature_loss + picture_loss) * share).backward();
+    const at::Tensor of_pictures =
+        LossOf(picture_loss, model.DecodePictures(decoded), pictures.narrow(0, first, count));
+    ((feature_loss + of_pictures) * share).backward();
     losses.features += share * feature_loss.item<double>();
-    losses.pictures += share * picture_loss.item<double>();
+    losses.pictures += share * of_pictures.item<double>();
   }
   if (domain_loss) {
     const DomainTerm term = domain_loss(leaf);

@@ -6,6 +6,8 @@
 //     z = encode(x),   x' = decode features(z),   p' = decode pictures(x')
 //     loss = mean (x' - x)^2  +  (1 - SSIM(p', p))  +  beta * domain term(z)
 //
+// The thesis's table 3.1 also has columns with mean (p' - p)^2 in the place of 1 - SSIM.
+//
 // Memory: nearly all of it is the picture decoder's, 43 MB a cell with its gradients. Reconstruction of one cell does
 // not depend on the others, so decoding runs `decode_cells` at a time and adds its gradients with respect to z; the
 // encoder is then walked back once, with the domain term's gradient on top. Up to the order of sums that is the
@@ -18,6 +20,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <string_view>
 
 #include "learning/features/autoencoder/alignment.h"
 #include "learning/features/autoencoder/cell_autoencoder.h"
@@ -25,9 +28,18 @@
 
 namespace hemafed::learning {
 
+// What a decoded picture is held to.
+enum class PictureLossKind : std::uint8_t { kSsim, kSquaredError };
+[[nodiscard]] std::string_view PictureLossName(PictureLossKind kind);  // "ssim", "mse"
+
+struct PictureLoss {
+  PictureLossKind kind = PictureLossKind::kSsim;
+  SsimSettings ssim;  // of kSsim
+};
+
 struct BatchLosses {
   double features = 0.0;  // mean squared error
-  double pictures = 0.0;  // 1 - SSIM
+  double pictures = 0.0;  // 1 - SSIM, or mean squared error
   double domains = 0.0;   // without beta
   std::uint32_t terms = 0;
   std::uint32_t skipped = 0;
@@ -39,7 +51,7 @@ using DomainLoss = std::function<DomainTerm(const at::Tensor& latents)>;
 // Adds the gradients to those of the model's tensors, which must be training. features [N, 256, 14, 14] in [-1, 1],
 // pictures [N, 3, 128, 128] in [0, 1], N >= 1.
 BatchLosses AddGradients(const CellAutoencoder& model, const at::Tensor& features, const at::Tensor& pictures,
-                         const SsimSettings& ssim, std::uint32_t decode_cells, double beta,
+                         const PictureLoss& picture_loss, std::uint32_t decode_cells, double beta,
                          const DomainLoss& domain_loss);
 
 }  // namespace hemafed::learning

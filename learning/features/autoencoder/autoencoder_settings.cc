@@ -35,13 +35,15 @@ AutoencoderSettings AutoencoderSettings::AdversarialVariant() { return With(Doma
 void CheckSettings(const AutoencoderSettings& settings) {
   Require(settings.epochs >= 1 && settings.epochs <= kMaxAutoencoderEpochs, "epochs must be 1 to 100000");
   Require(settings.batch >= 1 && settings.batch <= kMaxAutoencoderBatch, "batch must be 1 to 65536");
-  Require(settings.decode_cells >= 1, "decode_cells must be at least 1");
+  Require(settings.decode_cells >= 1 && settings.decode_cells <= kMaxAutoencoderBatch,
+          "decode_cells must be 1 to 65536");
   Require(settings.learning_rate > 0.0 && std::isfinite(settings.learning_rate), "learning_rate must be above 0");
   Require(settings.beta >= 0.0 && std::isfinite(settings.beta), "beta must not be negative");
-  Require(settings.adversary.learning_rate > 0.0 && std::isfinite(settings.adversary.learning_rate),
-          "the adversary's learning_rate must be above 0");
+  Require(settings.method <= DomainMethod::kAdversarial, "method must be none, alignment, normal or adversarial");
+  CheckSettings(settings.adversary);
   Require(settings.threads >= 1 && settings.threads <= kMaxThreads, "threads must be 1 to 256");
-  (void)SsimTaps(settings.ssim);
+  Require(settings.picture_loss.kind <= PictureLossKind::kSquaredError, "picture_loss must be ssim or mse");
+  CheckSsim(settings.picture_loss.ssim);
 }
 
 nlohmann::json ToJson(const AutoencoderSettings& settings) {
@@ -54,12 +56,13 @@ nlohmann::json ToJson(const AutoencoderSettings& settings) {
           {"epochs", settings.epochs},
           {"learning_rate", settings.learning_rate},
           {"method", DomainMethodName(settings.method)},
+          {"picture_loss", PictureLossName(settings.picture_loss.kind)},
           {"seed", settings.seed},
           {"source", settings.source},
-          {"ssim.c1", settings.ssim.c1},
-          {"ssim.c2", settings.ssim.c2},
-          {"ssim.sigma", settings.ssim.sigma},
-          {"ssim.window", settings.ssim.window},
+          {"ssim.c1", settings.picture_loss.ssim.c1},
+          {"ssim.c2", settings.picture_loss.ssim.c2},
+          {"ssim.sigma", settings.picture_loss.ssim.sigma},
+          {"ssim.window", settings.picture_loss.ssim.window},
           {"threads", settings.threads}};
 }
 

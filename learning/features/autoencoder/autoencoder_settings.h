@@ -13,7 +13,7 @@
 
 #include "learning/features/autoencoder/adversary.h"
 #include "learning/features/autoencoder/alignment.h"
-#include "learning/features/autoencoder/ssim.h"
+#include "learning/features/autoencoder/autoencoder_loss.h"
 
 namespace hemafed::learning {
 
@@ -34,7 +34,7 @@ struct AutoencoderSettings {
   // Cells decoded at a time: bounds memory (43 MB a cell), does not change what is computed beyond rounding.
   std::uint32_t decode_cells = 32;
   double learning_rate = 1e-3;  // Adam, beta 0.9 and 0.999, epsilon 1e-8
-  SsimSettings ssim;            // window 10
+  PictureLoss picture_loss;     // SSIM, window 10
   DomainMethod method = DomainMethod::kAlignment;
   double beta = kPublishedAlignmentWeight;
   std::uint32_t source = 0;  // domain of the alignment's pairs: Matek-19 as published
@@ -48,6 +48,7 @@ struct AutoencoderSettings {
   [[nodiscard]] static AutoencoderSettings AdversarialVariant();
 };
 
+// All that the settings can say about themselves; whether the source domain has cells is seen where the cells are.
 void CheckSettings(const AutoencoderSettings& settings);
 // Every setting by name; equal settings give equal texts.
 [[nodiscard]] nlohmann::json ToJson(const AutoencoderSettings& settings);

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <string>
 #include <utility>
 
@@ -41,6 +42,56 @@ AutoencoderSettings Checked(const AutoencoderSettings& settings) {
   return settings;
 }
 
+// Cells of each domain. A domain with a single cell has no covariance, whatever the batches.
+std::map<std::uint32_t, std::uint32_t> CellsByDomain(const FeatureCache& cells) {
+  std::map<std::uint32_t, std::uint32_t> counts;
+  for (std::uint32_t cell = 0; cell < cells.size(); ++cell) ++counts[cells.Label(cell).domain];
+  return counts;
+}
+
+// An alignment that never has a term would be a training without alignment under another name.
+void RequireSomethingToAlign(const FeatureCache& cells, const AutoencoderSettings& settings) {
+  if (settings.method != DomainMethod::kAlignment) return;
+  const std::map<std::uint32_t, std::uint32_t> counts = CellsByDomain(cells);
+  const auto source = counts.find(settings.source);
+  if (source == counts.end()) {
+    Fail("the source domain " + std::to_string(settings.source) +
+         " has no cells in the cache; choose a source that has, or the method none");
+  }
+  const bool other = std::any_of(counts.begin(), counts.end(), [&](const auto& domain) {
+    return domain.first != settings.source && domain.second >= 2;
+  });
+  if (source->second < 2 || !other) {
+    Fail("there is nothing to align: the cache must have two cells of the source domain " +
+         std::to_string(settings.source) +
+         " and two of another domain at least; give it cells of other domains, train with published moments of others, "
+         "or choose the method none");
+  }
+}
+
+// Federated: this site's cells, and what the others published.
+void RequireSomethingToAlign(const FeatureCache& cells, const AutoencoderSettings& settings,
+                             const PublishedMoments& published) {
+  if (settings.method != DomainMethod::kAlignment) {
+    Fail("published moments are for the method alignment alone; leave them out or choose it");
+  }
+  if (cells.domains() != std::vector<std::uint32_t>{published.own}) {
+    Fail("training with published moments takes cells of domain " + std::to_string(published.own) +
+         " alone; the cache has others");
+  }
+  const bool is_source = published.own == settings.source;
+  const bool other =
+      std::any_of(published.domains.begin(), published.domains.end(), [&](const PublishedDomain& domain) {
+        return domain.domain != published.own && (is_source || domain.domain == settings.source) &&
+               domain.moments.cells() >= 2;
+      });
+  if (cells.size() < 2 || !other) {
+    Fail("there is nothing to align domain " + std::to_string(published.own) + " with: it needs two cells, and of " +
+         (is_source ? "another domain" : "the source domain " + std::to_string(settings.source)) +
+         " published moments of two cells at least; wait until they are published, or choose the method none");
+  }
+}
+
 TensorMap TakePrefixed(const TensorMap& tensors, const std::string& prefix) {
   TensorMap part;
   for (auto place = tensors.lower_bound(prefix); place != tensors.end() && place->first.starts_with(prefix); ++place) {
@@ -59,24 +110,15 @@ AutoencoderTraining::AutoencoderTraining(const FeatureCache& cells, CellAutoenco
       published_(std::move(published)),
       initial_(DigestOfAutoencoder(model_)),
       draws_(settings_.seed, cells.size(), settings_.batch) {
-  const std::vector<std::uint32_t>& domains = cells.domains();
   if (published_) {
-    if (settings_.method != DomainMethod::kAlignment) {
-      Fail("published moments are for the method alignment alone; leave them out or choose it");
-    }
-    if (domains != std::vector<std::uint32_t>{published_->own}) {
-      Fail("training with published moments takes cells of domain " + std::to_string(published_->own) +
-           " alone; the cache has others");
-    }
-  } else if (settings_.method == DomainMethod::kAlignment &&
-             std::find(domains.begin(), domains.end(), settings_.source) == domains.end()) {
-    Fail("the source domain " + std::to_string(settings_.source) +
-         " has no cells in the cache; choose a source that has, or the method none");
+    RequireSomethingToAlign(cells, settings_, *published_);
+  } else {
+    RequireSomethingToAlign(cells, settings_);
   }
   ConfigureTorch(settings_.threads);
   optimiser_ = MakeAdam(model_.BeginTraining(), settings_.learning_rate);
   if (settings_.method == DomainMethod::kAdversarial) {
-    adversary_.emplace(model_.latent_size(), static_cast<std::int64_t>(domains.size()), settings_.adversary,
+    adversary_.emplace(model_.latent_size(), static_cast<std::int64_t>(cells.domains().size()), settings_.adversary,
                        DeriveSeed(settings_.seed, "adversary"), model_.device());
     adversary_optimiser_ = MakeAdam(adversary_->trained(), settings_.adversary.learning_rate);
   }
@@ -130,7 +172,7 @@ BatchLosses AutoencoderTraining::Step() {
       return TermOf(latents, batch.domains);
     };
   }
-  const BatchLosses losses = AddGradients(model_, batch.features, batch.pictures, settings_.ssim,
+  const BatchLosses losses = AddGradients(model_, batch.features, batch.pictures, settings_.picture_loss,
                                           settings_.decode_cells, settings_.beta, domain_loss);
   if (!std::isfinite(optimiser_->Step(settings_.learning_rate))) {
     throw Error(ErrorCode::kConflict, "the gradient of step " + std::to_string(step_) +

@@ -19,9 +19,10 @@
 // Federated alignment: with PublishedMoments the cells are one domain's alone and are aligned with what the consortium
 // published (alignment.h).
 //
-// Errors: Error(kInvalidInput) for settings, cells or checkpoints that do not fit; kConflict when the loss is no longer
-// finite, with the model as it was before that step; kInterrupted when `progress` asks to stop, after a checkpoint if
-// they are kept. Thread-safety: one thread; sets LibTorch's threads for the process.
+// Errors: Error(kInvalidInput) for settings, cells or checkpoints that do not fit, and for the method alignment where
+// no pair of domains has two cells each (published ones counted), which would train without it in silence; kConflict
+// when the loss is no longer finite, with the model as it was before that step; kInterrupted when `progress` asks to
+// stop, after a checkpoint if they are kept. Thread-safety: one thread; sets LibTorch's threads for the process.
 #pragma once
 
 #include <cstdint>

@@ -12,8 +12,7 @@
 //       16         records, R bytes each: 256 * 14 * 14 feature values [C, H, W] as the detector gave them, then
 //                  128 * 128 * 3 bytes of the target picture, rows from the top, R G B for each pixel
 //   16 + n R       index, 72 bytes a record: SHA-256 of the picture file the cell is from; SHA-256 of the record;
-//   domain
-//                  (2), class (2; 65,535: none), 0 (4)
+//                  domain (2), class (2; 65,535: none), 0 (4)
 //        end - 40  n (8), SHA-256 (32) of the first 16 bytes, the index and n: it names the whole content
 //
 // float16 halves the file; features then have 11 bits, an error of 2e-4 of the range at most once they are scaled to
@@ -29,6 +28,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -50,19 +50,35 @@ struct CellLabel {
   std::uint16_t cell_class = kNoCellClass;
 };
 
+// A record that an earlier writer appended.
+struct WrittenCell {
+  CellLabel label;
+  Digest record;  // As Append returned it.
+};
+
 class FeatureCacheWriter {
  public:
-  // Writes to "<path>.tmp" until Finish(). `files` is borrowed.
-  FeatureCacheWriter(FileSystem& files, Path path, FeatureStorage storage);
+  // Writes to "<path>.tmp" until Finish(). `files` is borrowed. `written`: what a writer that was stopped had appended
+  // there, in its order; as many of them are kept as are whole and have their digests (size() says how many).
+  FeatureCacheWriter(FileSystem& files, Path path, FeatureStorage storage, std::span<const WrittenCell> written = {});
 
-  // `features`: 50,176 values; `picture`: 49,152 bytes. Nothing is written if they are refused.
-  void Append(std::span<const float> features, ByteView picture, const CellLabel& label);
+  // `features`: 50,176 values; `picture`: 49,152 bytes. Nothing is written if they are refused. Returns SHA-256 of the
+  // record.
+  Digest Append(std::span<const float> features, ByteView picture, const CellLabel& label);
+  // Why Append would refuse these features, or nothing: unusable ones (autoencoder_inputs.h), and such as the storage
+  // cannot hold or would make all the same.
+  [[nodiscard]] std::optional<std::string> WhyNotTaken(std::span<const float> features) const;
   [[nodiscard]] std::uint64_t size() const { return index_.size() / kIndexBytes; }
+  // What was appended is durable then.
+  void Sync() { out_->Sync(); }
   // Writes the index; afterwards the file is durable. Returns what FeatureCache::digest() will say.
   Digest Finish();
 
  private:
   static constexpr std::size_t kIndexBytes = 72;
+
+  void KeepWritten(const Path& beside, std::span<const WrittenCell> written);
+  void AddToIndex(const CellLabel& label, const Digest& record);
 
   FileSystem* files_;
   Path path_;
@@ -78,10 +94,14 @@ class FeatureCache {
 
   [[nodiscard]] std::uint32_t size() const { return static_cast<std::uint32_t>(labels_.size()); }
   [[nodiscard]] const CellLabel& Label(std::uint32_t cell) const { return labels_.at(cell); }
+  // SHA-256 of its record.
+  [[nodiscard]] const Digest& RecordDigest(std::uint32_t cell) const { return records_.at(cell); }
   // Every domain that occurs, ascending.
   [[nodiscard]] const std::vector<std::uint32_t>& domains() const { return domains_; }
   [[nodiscard]] const Digest& digest() const { return digest_; }
   [[nodiscard]] FeatureStorage storage() const { return storage_; }
+  // Forgets all cells but these, ascending; they are numbered anew, and the digest then names the choice as well.
+  void KeepOnly(std::span<const std::uint32_t> cells);
   // Fills both spans, of 50,176 values and 49,152 bytes.
   void Read(std::uint32_t cell, std::span<float> features, std::span<std::uint8_t> picture) const;
 
@@ -93,6 +113,7 @@ class FeatureCache {
   std::unique_ptr<const ReadableFile> file_;
   std::vector<CellLabel> labels_;
   std::vector<Digest> records_;
+  std::vector<std::uint32_t> places_;  // in the file
   std::vector<std::uint32_t> domains_;
   Digest digest_;
   mutable Bytes record_;  // Room for one.

@@ -31,12 +31,20 @@ at::Tensor Band(const at::Tensor& taps, std::int64_t length, const at::Tensor& l
 
 }  // namespace
 
-at::Tensor SsimTaps(const SsimSettings& settings) {
-  if (settings.window < 1 || settings.window > kMaxSsimWindow || !(settings.sigma > 0.0) ||
-      !std::isfinite(settings.sigma)) {
-    throw Error(ErrorCode::kInvalidInput, "structural similarity: the window must have 1 to " +
-                                              std::to_string(kMaxSsimWindow) + " taps and a sigma above 0");
+void CheckSsim(const SsimSettings& settings) {
+  const auto require = [](bool holds, const std::string& rule) {
+    if (!holds) throw Error(ErrorCode::kInvalidInput, "structural similarity: " + rule);
+  };
+  require(settings.window >= 1 && settings.window <= kMaxSsimWindow && settings.sigma > 0.0 &&
+              std::isfinite(settings.sigma),
+          "the window must have 1 to " + std::to_string(kMaxSsimWindow) + " taps and a sigma above 0");
+  for (const double constant : {settings.c1, settings.c2}) {
+    require(constant >= kLeastSsimConstant && constant <= 1.0, "C1 and C2 must be 1e-8 to 1");
   }
+}
+
+at::Tensor SsimTaps(const SsimSettings& settings) {
+  CheckSsim(settings);
   at::Tensor taps = at::empty({settings.window}, at::kDouble);
   double* out = taps.mutable_data_ptr<double>();
   double sum = 0.0;

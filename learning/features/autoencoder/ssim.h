@@ -20,8 +20,8 @@
 //
 // Shapes: x, y [N, C, H, W] of one floating type, any layout; taps [w] float64. Differentiable in x and y.
 //
-// Errors: Error(kInvalidInput) for shapes that differ, a window outside 1 .. kMaxSsimWindow or a sigma that is not
-// above 0. Thread-safety: free functions.
+// Errors: Error(kInvalidInput) for shapes that differ and for settings out of range (CheckSsim).
+// Thread-safety: free functions.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -32,6 +32,10 @@ namespace hemafed::learning {
 
 inline constexpr std::int64_t kMaxSsimWindow = 64;  // taps; half of the pictures it is used on
 
+// Of C1 and C2. Black against black gives (0 + C1) (0 + C2) below the fraction bar: without them NaN, and in float32 a
+// negative number where rounding makes a variance -1e-8.
+inline constexpr double kLeastSsimConstant = 1e-8;
+
 struct SsimSettings {
   std::int64_t window = 10;  // taps: 10 is AE-CFE's training, 11 its default and everybody else's
   double sigma = 1.5;        // pixels
@@ -39,6 +43,10 @@ struct SsimSettings {
   double c2 = 9e-4;
 };
 
+// Throws for a window outside 1 .. kMaxSsimWindow, a sigma that is not above 0, C1 or C2 outside kLeastSsimConstant
+// .. 1.
+void CheckSsim(const SsimSettings& settings);
+// As all that follow, checks its settings.
 [[nodiscard]] at::Tensor SsimTaps(const SsimSettings& settings);
 // [N, C, H + 2 (w / 2) - w + 1, the same of W].
 [[nodiscard]] at::Tensor SsimMap(const at::Tensor& x, const at::Tensor& y, const SsimSettings& settings = {});

@@ -21,8 +21,8 @@ class CellFinder {
 
   // Cells of one picture (RGB, CV_8UC3, not empty), best score first; none is an answer, not an error.
   [[nodiscard]] virtual std::vector<FoundCell> Find(const cv::Mat& rgb) = 0;
-  // What found them, with everything that changes the result, in one line without line ends: "classical segmenter 1".
-  // Results that were kept under another description are not mixed with new ones.
+  // What found them, with everything that changes the result, in one line without line ends. Results that were kept
+  // under another description are not mixed with new ones.
   [[nodiscard]] virtual std::string Description() const = 0;
 };
 

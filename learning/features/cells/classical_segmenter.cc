@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <nlohmann/json.hpp>
 #include <opencv2/core.hpp>
 #include <opencv2/imgproc.hpp>
 
 #include "common/error.h"
+#include "common/sha256.h"
 #include "learning/features/cells/overlap.h"
 #include "learning/features/cells/stain.h"
 #include "learning/features/cells/star_outline.h"
@@ -14,6 +16,9 @@
 namespace hemafed::learning {
 
 namespace {
+
+// Counts up when the same settings find something else.
+const std::string kVersion = "classical segmenter 2";
 
 constexpr int kRays = 96;       // of an outline; at 256 pixels neighbouring rays of a cell are 2 to 4 pixels apart
 constexpr int kMaxStep = 2;     // pixels between the radii of neighbouring rays
@@ -322,7 +327,18 @@ ClassicalSegmenter::ClassicalSegmenter(const ClassicalSettings& settings) : sett
   }
 }
 
-std::string ClassicalSegmenter::Description() const { return "classical segmenter 1"; }
+std::string ClassicalSegmenter::Description() const {
+  const ClassicalSettings& s = settings_;
+  const nlohmann::json settings = {s.working_side,        s.blur_sigma,       s.red_weight,
+                                   s.min_nucleus_density, s.min_nucleus_red,  s.min_nucleus_side_share,
+                                   s.lobe_gap_share,      s.plain_density,    s.plain_from,
+                                   s.red_density,         s.red_from,         s.red_nearness,
+                                   s.colour_spread,       s.cell_log_density, s.evidence_limit,
+                                   s.reach_share,         s.slope_sigma,      s.slope_weight,
+                                   s.same_cell_share,     s.max_elongation,   s.min_solidity,
+                                   s.min_cell_side_share};
+  return kVersion + (", settings " + Sha256Of(settings.dump()).Hex().substr(0, 16));
+}
 
 std::vector<FoundCell> ClassicalSegmenter::Find(const cv::Mat& picture) {
   if (picture.empty() || picture.type() != CV_8UC3) {

@@ -68,6 +68,7 @@ class ClassicalSegmenter final : public CellFinder {
   explicit ClassicalSegmenter(const ClassicalSettings& settings = {});
 
   [[nodiscard]] std::vector<FoundCell> Find(const cv::Mat& rgb) override;
+  // With a digest of all settings: cells that were found with others are not mixed with these.
   [[nodiscard]] std::string Description() const override;
 
  private:

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <vector>
 
 #include "learning/features/cells/annotated_picture.h"
 #include "learning/features/cells/cell_finder.h"
@@ -38,6 +39,23 @@ struct FinderScore {
 
 // Called with pictures done and in all; returns false to stop, which throws Error(kInterrupted).
 using ScoreProgress = std::function<bool(std::uint64_t done, std::uint64_t total)>;
+
+// Adds up what was found in one picture after another. Holds numbers of each picture, no pixels.
+class FinderTally {
+ public:
+  void Add(const AnnotatedPicture& picture, const std::vector<FoundCell>& found);
+  [[nodiscard]] FinderScore Score() const;
+
+ private:
+  FinderScore score_;  // without average precisions
+  std::vector<PictureOverlaps> boxes_, masks_;
+};
+
+// Finds the cells of one picture after another, in the order of the domain, and hands both over: masks of one picture
+// are held at a time.
+using FoundInPicture = std::function<void(const AnnotatedPicture& picture, std::vector<FoundCell> found)>;
+void FindInDomain(CellFinder& finder, const AnnotatedDomain& domain, Split split, const FoundInPicture& take,
+                  const ScoreProgress& progress = {});
 
 [[nodiscard]] FinderScore ScoreFinder(CellFinder& finder, const AnnotatedDomain& domain, Split split,
                                       const ScoreProgress& progress = {});

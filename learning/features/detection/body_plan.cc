@@ -11,8 +11,6 @@ namespace hemafed::learning {
 
 namespace {
 
-constexpr int kMaskLayers = 4;
-constexpr std::int64_t kBoxCropSide = 7;
 const std::string kPrefix = "backbone.body.";
 
 BodyConvolution Lite0Layer(const std::string& place, int in, int out, int kernel, int stride, int groups) {

@@ -18,9 +18,6 @@ namespace hemafed::learning {
 
 namespace {
 
-constexpr std::int64_t kBoxCropSide = 7;
-constexpr std::int64_t kMaskCropSide = 14;
-
 [[noreturn]] void Fail(const std::string& message) { throw Error(ErrorCode::kInvalidInput, message); }
 
 TensorsByName ByName(std::vector<NamedTensor> tensors) {
@@ -41,6 +38,28 @@ void RequireFit(const DetectorTensor& spec, const at::Tensor& value, const at::T
   if (value.scalar_type() != like.scalar_type() || value.device() != like.device()) {
     Fail("detector tensor '" + spec.name + "' has another type or device than the rest");
   }
+}
+
+Detections BestOf(const Detections& found, std::int64_t count) {
+  return {.boxes = found.boxes.slice(0, 0, count),
+          .scores = found.scores.slice(0, 0, count),
+          .labels = found.labels.slice(0, 0, count),
+          .masks = {},
+          .features = {},
+          .grids = {},
+          .frame_boxes = found.frame_boxes.slice(0, 0, count)};
+}
+
+// Before the first mask is pasted.
+void RequireRoomForMasks(const std::vector<Detections>& found, const std::vector<FramePlace>& places) {
+  std::int64_t bytes = 0;
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    bytes += found[i].size() * places[i].picture_height * places[i].picture_width;  // Below 2^11 * 2^28 each.
+  }
+  if (bytes <= kMaxMaskBytes) return;
+  Fail("masks of all detections would take " + std::to_string(bytes >> 20) + " MiB, more than " +
+       std::to_string(kMaxMaskBytes >> 20) +
+       "; take fewer pictures at a time, a lower detections.most, or grids to paste one at a time");
 }
 
 }  // namespace
@@ -165,30 +184,34 @@ std::vector<Detections> Detector::Detect(const std::vector<at::Tensor>& pictures
   std::vector<Detections> found = Finish(BoxHead(pyramid, proposals.boxes, prepared), proposals.boxes, prepared);
   std::vector<at::Tensor> boxes;
   std::int64_t count = 0;
-  for (const Detections& detections : found) {
+  for (Detections& detections : found) {
+    if (options.min_score > 0) {
+      detections = BestOf(detections, (detections.scores >= options.min_score).sum().item<std::int64_t>());
+    }
     boxes.push_back(detections.frame_boxes);
     count += detections.size();
   }
   // The heads see all pictures' boxes at once; what belongs to which picture follows from the numbers.
-  at::Tensor features, probabilities;
+  at::Tensor features;
   if (options.features) features = FeaturesAt(pyramid, boxes, prepared);
-  if (options.masks && count > 0) {
+  if (options.masks) RequireRoomForMasks(found, prepared.places);
+  at::Tensor grids = at::empty({0, kMaskSide, kMaskSide}, prepared.frames.options().device(at::kCPU));
+  if ((options.masks || options.grids) && count > 0) {
     std::vector<at::Tensor> labels;
     for (const Detections& detections : found) labels.push_back(detections.labels);
     const at::Tensor logits = MaskLogits(pyramid, boxes, prepared);
     const at::Tensor rows = at::arange(count, at::cat(labels).options());
-    probabilities = at::sigmoid(logits.index({rows, at::cat(labels)}));
+    grids = at::sigmoid(logits.index({rows, at::cat(labels)})).cpu();
   }
   std::int64_t first = 0;
   for (std::size_t i = 0; i < found.size(); ++i) {
     const std::int64_t last = first + found[i].size();
     if (options.features) found[i].features = features.slice(0, first, last);
+    if (options.grids) found[i].grids = grids.slice(0, first, last);
     if (options.masks) {
       const FramePlace& place = prepared.places[i];
-      const at::Tensor mine = count > 0 ? probabilities.slice(0, first, last)
-                                        : at::empty({0, kMaskSide, kMaskSide}, prepared.frames.options());
-      found[i].masks =
-          PasteMasks(settings_.form, mine.cpu(), found[i].boxes.cpu(), place.picture_height, place.picture_width);
+      found[i].masks = PasteMasks(settings_.form, grids.slice(0, first, last), found[i].boxes.cpu(),
+                                  place.picture_height, place.picture_width);
     }
     first = last;
   }

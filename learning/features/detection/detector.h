@@ -7,8 +7,8 @@
 //     pictures -> Prepare -> frames -> Pyramid -> P2..P6 -> Propose -> proposals (boxes of the frame)
 //     proposals -> BoxHead -> classes and boxes -> detections -> MaskLogits, FeaturesAt
 //
-// Detect does all of it. The single steps are for training (detector_training.h) and for tests; all of them but Propose
-// are differentiable in the tensors of the detector.
+// Detect does all of it. The single steps are for training (detector_step.h) and for tests; all of them but Propose and
+// Finish are differentiable in the tensors of the detector.
 //
 // Shapes: N pictures; a picture is [3, H, W] float32, RGB, 0..255, on the detector's device; boxes [n, 4] float32 as
 // x0, y0, x1, y1 in pixels (of the frame inside the network, of the picture in Detections); R the boxes of all
@@ -37,8 +37,9 @@ class DetectorNetwork;  // detector_network.h
 // How the deltas of the two stages are coded.
 //
 // matterport's normalised coordinates divide by side - 1 and put x1 at its last pixel: seen in pixels, boxes whose x1
-// and y1 are one less. Its network decodes against such boxes, and the head's targets are made from them (the RPN's
-// from plain ones). LastPixelCorners makes them; in the torchvision form it returns its argument.
+// and y1 are one less. Its network decodes against such boxes, and the head's proposals are matched with true boxes and
+// coded by them (head_targets.h; the RPN's targets are made from plain boxes). LastPixelCorners makes them; in the
+// torchvision form it returns its argument.
 [[nodiscard]] BoxCoding RpnCoding(DetectorForm form);
 [[nodiscard]] BoxCoding HeadCoding(DetectorForm form);
 [[nodiscard]] at::Tensor LastPixelCorners(DetectorForm form, const at::Tensor& boxes);
@@ -73,14 +74,17 @@ struct Detections {
   at::Tensor labels;       // [n] int64, 1..C-1
   at::Tensor masks;        // [n, H, W] uint8, 0 or 255, of the picture's size on the CPU; undefined if not asked for
   at::Tensor features;     // [n, channels, 14, 14]; undefined if not asked for
+  at::Tensor grids;        // [n, 28, 28], 0..1 on the CPU: what masks are pasted from; undefined if not asked for
   at::Tensor frame_boxes;  // [n, 4] in the frame: what features and masks were taken at
 
   [[nodiscard]] std::int64_t size() const { return scores.size(0); }
 };
 
 struct DetectOptions {
-  bool masks = true;
+  bool masks = true;  // a byte a pixel of the picture for each detection, at most kMaxMaskBytes for all pictures
   bool features = false;
+  bool grids = false;      // to paste masks one at a time (paste_masks.h, exact_masks.h)
+  double min_score = 0.0;  // detections below are left out, beside the rules' own threshold
 };
 
 // Which tensors a training step may change. Running statistics never do: batch norm is frozen.

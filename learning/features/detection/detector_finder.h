@@ -2,9 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A trained detector as a CellFinder (cells/cell_finder.h): in a command or study it takes the classical segmenter's
-// place. Masks are pasted without rounding (exact_masks.h).
+// place. Masks are pasted without rounding (exact_masks.h), one at a time.
 //
-// Errors: Error(kInvalidInput) for a picture that is not 8-bit RGB. Thread-safety: one finder, one thread.
+// Errors: Error(kInvalidInput) for a picture that is not 8-bit RGB, or so large and with so many cells that their masks
+// would take more than kMaxMaskBytes (detector_settings.h). Thread-safety: one finder, one thread.
 #pragma once
 
 #include <string>

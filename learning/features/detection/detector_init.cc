@@ -7,9 +7,11 @@
 //     RPN                            normal, deviation 0.01
 //     box head and its predictors    uniform within 1 / sqrt(fan_in), LibTorch's default for linear layers
 //     mask head                      normal, deviation sqrt(2 / fan_out)
-//     body, where none is given      normal, deviation sqrt(2 / fan_out), with the last norm of each residual branch at
-//     0 biases                         0; of linear layers 0, too (LibTorch: random) norms scale 1, shift 0, mean 0,
-//     variance 1
+//     body, where none is given      normal, deviation sqrt(2 / fan_out)
+//     biases                         0, those of linear layers too (LibTorch: random)
+//     norms                          scale 1, shift 0, mean 0, variance 1
+//
+// Where no body is given, the last norm of each residual branch has scale 0.
 #include <ATen/ATen.h>
 
 #include <cmath>

@@ -9,7 +9,6 @@ namespace hemafed::learning {
 
 namespace {
 
-constexpr int kMaskLayers = 4;
 const std::string kHead = "roi_heads.box_head.";
 const std::string kBoxPredictor = "roi_heads.box_predictor.";
 const std::string kMaskPredictor = "roi_heads.mask_predictor.";

@@ -5,6 +5,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
+#include <limits>
 #include <tuple>
 #include <utility>
 
@@ -45,6 +46,16 @@ Window ContentOf(const FramePlace& place) {
   return {place.left, place.top, place.left + place.content_width, place.top + place.content_height};
 }
 
+// A network whose values overflow says NaN or infinity somewhere. Such an anchor proposes nothing: it comes last here,
+// so that it takes no other's place, and is left out below.
+at::Tensor FiniteOrLeast(const at::Tensor& objectness) {
+  constexpr double kLeast = -std::numeric_limits<double>::infinity();
+  return at::nan_to_num(objectness, kLeast, kLeast, kLeast);
+}
+
+// Asked before boxes are clipped, which would make a whole frame of an infinite one.
+at::Tensor AreFinite(const at::Tensor& boxes) { return at::isfinite(boxes).all(1); }
+
 at::Tensor BestPlaces(const at::Tensor& scores, std::int64_t most) {
   return std::get<1>(scores.topk(std::min(most, scores.size(0))));
 }
@@ -56,10 +67,11 @@ at::Tensor Suppress(DetectorForm form, const at::Tensor& boxes, const at::Tensor
 }
 
 // One picture's proposals.
-std::pair<at::Tensor, at::Tensor> ProposeOne(const DetectorSettings& settings, const at::Tensor& objectness,
+std::pair<at::Tensor, at::Tensor> ProposeOne(const DetectorSettings& settings, const at::Tensor& answers,
                                              const at::Tensor& deltas, const AnchorSet& anchors, const Window& window,
                                              bool training) {
   const ProposalRule& rule = settings.proposals;
+  const at::Tensor objectness = FiniteOrLeast(answers);
   const std::int64_t before = training ? rule.before_training : rule.before_testing;
   const std::int64_t after = training ? rule.after_training : rule.after_testing;
   at::Tensor places, groups;
@@ -76,16 +88,18 @@ std::pair<at::Tensor, at::Tensor> ProposeOne(const DetectorSettings& settings, c
     places = at::cat(of_levels);
     groups = at::cat(levels);
   }
-  at::Tensor scores = at::sigmoid(objectness.index_select(0, places));
+  const at::Tensor chosen = objectness.index_select(0, places);
+  at::Tensor scores = at::sigmoid(chosen);
   at::Tensor boxes = Decode(settings.form, deltas.index_select(0, places), anchors.boxes.index_select(0, places),
                             RpnCoding(settings.form));
+  const auto keep = [&](const at::Tensor& which) {
+    boxes = boxes.index_select(0, which);
+    scores = scores.index_select(0, which);
+    if (groups.defined()) groups = groups.index_select(0, which);
+  };
+  keep(at::nonzero(AreFinite(boxes).logical_and(at::isfinite(chosen))).squeeze(1));
   boxes = ClipTo(boxes, settings.form, window);
-  if (rule.min_side > 0) {
-    const at::Tensor large = PlacesOfLargeBoxes(boxes, rule.min_side);
-    boxes = boxes.index_select(0, large);
-    scores = scores.index_select(0, large);
-    if (groups.defined()) groups = groups.index_select(0, large);
-  }
+  if (rule.min_side > 0) keep(PlacesOfLargeBoxes(boxes, rule.min_side));
   const at::Tensor kept = Suppress(settings.form, boxes, scores, groups, rule.overlap, after);
   return {boxes.index_select(0, kept), scores.index_select(0, kept)};
 }
@@ -144,12 +158,12 @@ std::vector<Detections> Detector::Finish(const BoxHeadOutput& output, const std:
   for (std::size_t i = 0; i < proposals.size(); ++i) {
     const std::int64_t last = first + proposals[i].size(0);
     const at::Tensor probabilities = at::softmax(output.logits.slice(0, first, last).detach(), 1);
-    at::Tensor boxes = Decode(settings_.form, output.deltas.slice(0, first, last).detach(), proposals[i].unsqueeze(1),
-                              HeadCoding(settings_.form));
-    boxes = ClipTo(boxes, settings_.form, ContentOf(prepared.places[i]));
+    const at::Tensor boxes = Decode(settings_.form, output.deltas.slice(0, first, last).detach(),
+                                    proposals[i].unsqueeze(1), HeadCoding(settings_.form));
     Candidates found = published ? BestClass(probabilities, boxes) : EveryClass(probabilities, boxes);
-    const at::Tensor sure = published ? found.scores >= rule.min_score : found.scores > rule.min_score;
-    found = found.At(at::nonzero(sure).squeeze(1));
+    const at::Tensor sure = published ? found.scores >= rule.min_score : found.scores > rule.min_score;  // Not NaN.
+    found = found.At(at::nonzero(sure.logical_and(AreFinite(found.boxes))).squeeze(1));
+    found.boxes = ClipTo(found.boxes, settings_.form, ContentOf(prepared.places[i]));
     if (rule.min_side > 0) found = found.At(PlacesOfLargeBoxes(found.boxes, rule.min_side));
     found = found.At(Suppress(settings_.form, found.boxes, found.scores, found.labels, rule.overlap, rule.most));
     all.push_back({.boxes = prepared.places[i].ToPicture(found.boxes),
@@ -157,6 +171,7 @@ std::vector<Detections> Detector::Finish(const BoxHeadOutput& output, const std:
                    .labels = found.labels,
                    .masks = {},
                    .features = {},
+                   .grids = {},
                    .frame_boxes = found.boxes});
     first = last;
   }

@@ -162,7 +162,7 @@ void RequireValid(const DetectorSettings& settings) {
   RequireBetween("detections.min_score", settings.detections.min_score, 0.0, 1.0);
   RequireBetween("detections.overlap", settings.detections.overlap, 0.0, 1.0);
   RequireBetween("detections.min_side", settings.detections.min_side, 0.0, double{kMaxFrameSide});
-  RequireBetween<std::int64_t>("detections.most", settings.detections.most, 1, kMaxProposals);
+  RequireBetween<std::int64_t>("detections.most", settings.detections.most, 1, kMaxDetections);
 }
 
 std::string DetectorSettingsText(const DetectorSettings& settings) {
@@ -234,7 +234,7 @@ DetectorSettings DetectorSettingsFromText(std::string_view text) {
   settings.detections.min_score = Number(detections, "min_score");
   settings.detections.overlap = Number(detections, "overlap");
   settings.detections.min_side = Number(detections, "min_side");
-  settings.detections.most = detections.Integer("most", 1, kMaxProposals);
+  settings.detections.most = detections.Integer("most", 1, kMaxDetections);
   detections.RequireAllRead();
   fields.RequireAllRead();
   RequireValid(settings);

@@ -45,13 +45,23 @@ inline constexpr std::array kDetectorForms = {DetectorForm::kTorchvision, Detect
 inline constexpr std::size_t kPyramidLevels = 5;
 inline constexpr std::size_t kRoiLevels = 4;  // P6 serves the RPN alone.
 inline constexpr std::array<int, kPyramidLevels> kPyramidStrides = {4, 8, 16, 32, 64};
+inline constexpr std::int64_t kBoxCropSide = 7;  // Of what the box head is given.
+inline constexpr std::int64_t kMaskCropSide = 14;
 inline constexpr std::int64_t kMaskSide = 28;  // Of the mask head's output.
+inline constexpr int kMaskLayers = 4;          // 3 x 3 convolutions of the mask head, before it doubles the side.
 inline constexpr std::int64_t kFeatureSide = 14;
 
 // Largest side of a picture or frame in pixels: bounds what one picture can make us hold (a 4096 x 4096 frame has 200
 // MB of float32 pixels and needs some GB in the network).
 inline constexpr std::int64_t kMaxPictureSide = 16384;
 inline constexpr std::int64_t kMaxFrameSide = 4096;
+// Detections of a picture: what segment_journal.h and annotated_picture.h take of one, and more than the some hundred
+// cells of a 12-megapixel field of view. Each takes 0.8 MB behind the mask head's doubling (256 x 28 x 28 float32), all
+// of them 1.6 GB.
+inline constexpr std::int64_t kMaxDetections = 2000;
+// Bytes of masks of a picture's own size that are held at once, a byte a pixel and mask: 12 megapixels with 100
+// detections, the most of both published forms, take 1.2 GB.
+inline constexpr std::int64_t kMaxMaskBytes = std::int64_t{2} << 30;
 
 // How a picture becomes a frame.
 //   torchvision  (v / 255 - mean) / deviation, the shorter side scaled to min_side unless the longer one would exceed
@@ -81,7 +91,7 @@ struct DetectionRule {
   double min_score = 0.05;  // torchvision: a score must exceed it; published: reach it
   double overlap = 0.5;
   double min_side = 1e-2;
-  std::int64_t most = 100;  // detections of a picture
+  std::int64_t most = 100;  // detections of a picture, at most kMaxDetections
 };
 
 struct DetectorSettings {

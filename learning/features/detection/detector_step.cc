@@ -5,10 +5,12 @@
 #include <ATen/core/grad_mode.h>
 
 #include <string>
+#include <utility>
 
 #include "common/error.h"
 #include "common/random.h"
 #include "learning/features/detection/boxes.h"
+#include "learning/features/detection/head_targets.h"
 
 namespace hemafed::learning {
 
@@ -53,11 +55,9 @@ struct ProposalTargets {
   std::vector<at::Tensor> logits, positive, deltas, targets;
 };
 
-struct HeadTargets {
-  std::vector<at::Tensor> boxes;    // per picture: sampled, positives first
-  std::vector<at::Tensor> classes;  // per picture, of those
-  std::vector<at::Tensor> deltas;   // per picture, targets of the positives
-  std::vector<at::Tensor> owners;   // per picture, true box of each positive
+// HeadTargets of all pictures, one entry each.
+struct AllHeadTargets {
+  std::vector<at::Tensor> boxes, classes, deltas, owners;
 };
 
 RandomStream Stream(std::uint64_t seed, const char* purpose, std::uint64_t step, std::size_t place) {
@@ -77,22 +77,15 @@ void AddProposalTargets(ProposalTargets& all, const RpnOutput& rpn, const Anchor
       EncodeBoxes(truth.boxes.index_select(0, owners), anchors.boxes.index_select(0, sampled.positive), coding));
 }
 
-void AddHeadTargets(HeadTargets& all, at::Tensor proposals, const Truth& truth, const TargetRules& rules,
-                    DetectorForm form, RandomStream random) {
-  if (rules.truth_joins_proposals) proposals = at::cat({proposals, truth.boxes});
-  const at::Tensor matches = MatchBoxes(truth.boxes, proposals, rules.head_match);
-  const SampledTargets sampled = SampleTargets(matches, rules.head_sample, random);
-  const at::Tensor owners = matches.index_select(0, sampled.positive);
-  const at::Tensor positives = proposals.index_select(0, sampled.positive);
-  all.boxes.push_back(proposals.index_select(0, sampled.All()));
-  all.classes.push_back(at::cat({truth.labels.index_select(0, owners), at::zeros_like(sampled.negative)}));
-  all.deltas.push_back(EncodeBoxes(LastPixelCorners(form, truth.boxes.index_select(0, owners)),
-                                   LastPixelCorners(form, positives), HeadCoding(form)));
-  all.owners.push_back(owners);
+void AddHeadTargets(AllHeadTargets& all, HeadTargets one) {
+  all.boxes.push_back(std::move(one.boxes));
+  all.classes.push_back(std::move(one.classes));
+  all.deltas.push_back(std::move(one.deltas));
+  all.owners.push_back(std::move(one.owners));
 }
 
 at::Tensor MaskLossOf(const Detector& detector, const std::vector<at::Tensor>& pyramid,
-                      const PreparedPictures& prepared, const std::vector<Truth>& truths, const HeadTargets& head,
+                      const PreparedPictures& prepared, const std::vector<Truth>& truths, const AllHeadTargets& head,
                       MaskSampling sampling) {
   std::vector<at::Tensor> rois, classes, targets;
   for (std::size_t n = 0; n < truths.size(); ++n) {
@@ -138,9 +131,10 @@ DetectorLosses LossesOf(const Detector& detector, const std::vector<TrainingPict
                        Stream(seed, "anchors", step, n));
   }
   const Proposals proposals = detector.Propose(rpn, anchors, prepared, true);
-  HeadTargets head;
+  AllHeadTargets head;
   for (std::size_t n = 0; n < batch.size(); ++n) {
-    AddHeadTargets(head, proposals.boxes[n].detach(), truths[n], rules, form, Stream(seed, "proposals", step, n));
+    AddHeadTargets(head, MakeHeadTargets(form, proposals.boxes[n].detach(), truths[n].boxes, truths[n].labels, rules,
+                                         Stream(seed, "proposals", step, n)));
   }
   const BoxHeadOutput output = detector.BoxHead(pyramid, head.boxes, prepared);
 

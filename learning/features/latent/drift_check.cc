@@ -74,10 +74,10 @@ Digest ReferenceDigest(const GaussianReference& reference) {
 }
 
 DriftReport CheckDrift(const FeatureMatrix& own, const GaussianReference& reference, const TwoSampleSettings& settings,
-                       std::span<const std::int64_t> members) {
+                       std::span<const std::int64_t> members, const StopQuestion& stop) {
   Check(settings, members);
   const std::size_t rows = std::max(kMinTwoSampleRows, std::min(own.rows, settings.rows_max));
-  const TwoSampleResult result = CompareSamples(own, reference.Sample(rows, settings.seed), settings);
+  const TwoSampleResult result = CompareSamples(own, reference.Sample(rows, settings.seed), settings, stop);
   DriftReport report = Report(result, settings, own, members);
   report.reference = DriftReferenceKind::kMoments;
   report.reference_digest = ReferenceDigest(reference);
@@ -86,9 +86,9 @@ DriftReport CheckDrift(const FeatureMatrix& own, const GaussianReference& refere
 }
 
 DriftReport CheckDrift(const FeatureMatrix& own, const FeatureMatrix& consortium, const TwoSampleSettings& settings,
-                       std::span<const std::int64_t> members) {
+                       std::span<const std::int64_t> members, const StopQuestion& stop) {
   Check(settings, members);
-  DriftReport report = Report(CompareSamples(own, consortium, settings), settings, own, members);
+  DriftReport report = Report(CompareSamples(own, consortium, settings, stop), settings, own, members);
   report.reference = DriftReferenceKind::kFeatures;
   Sha256 hash;
   HashInteger(hash, consortium.rows);

@@ -64,12 +64,12 @@ struct DriftReport {
 [[nodiscard]] Digest ReferenceDigest(const GaussianReference& reference);
 
 // `members`: unbiased discrepancies of the members' own reports, in millionths; may be empty. As many rows are drawn
-// from the reference as the hospital has in the test.
+// from the reference as the hospital has in the test. `stop` as in two_samples.h.
 [[nodiscard]] DriftReport CheckDrift(const FeatureMatrix& own, const GaussianReference& reference,
-                                     const TwoSampleSettings& settings = {},
-                                     std::span<const std::int64_t> members = {});
+                                     const TwoSampleSettings& settings = {}, std::span<const std::int64_t> members = {},
+                                     const StopQuestion& stop = {});
 [[nodiscard]] DriftReport CheckDrift(const FeatureMatrix& own, const FeatureMatrix& consortium,
-                                     const TwoSampleSettings& settings = {},
-                                     std::span<const std::int64_t> members = {});
+                                     const TwoSampleSettings& settings = {}, std::span<const std::int64_t> members = {},
+                                     const StopQuestion& stop = {});
 
 }  // namespace hemafed::learning

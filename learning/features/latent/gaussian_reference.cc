@@ -122,6 +122,14 @@ GaussianReference::GaussianReference(std::vector<GaussianComponent> components) 
   if (components_.empty() || components_.size() > kMaxGaussianComponents)
     throw Error(ErrorCode::kInvalidInput,
                 "published moments: there must be 1 to " + std::to_string(kMaxGaussianComponents) + " components");
+  // Before anything is computed; a width beyond the limit is named by Check.
+  if (columns() <= kMaxGaussianColumns && components_.size() * columns() * columns() > kMaxGaussianEntries) {
+    throw Error(ErrorCode::kInvalidInput,
+                "published moments: " + std::to_string(components_.size()) + " components of " +
+                    std::to_string(columns()) + " features are more than memory is set aside for (" +
+                    std::to_string(kMaxGaussianEntries) +
+                    " entries of covariances); take one component a hospital, or fewer features");
+  }
   for (std::size_t c = 0; c < components_.size(); ++c) {
     Check(components_[c], columns(), c);
     roots_.push_back(SymmetricRoot(components_[c], c));

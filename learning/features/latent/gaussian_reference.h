@@ -18,8 +18,9 @@
 // Rounding to a grid can make a covariance slightly indefinite: eigenvalues below 0 count as 0 down to
 // -kEigenvalueTolerance times the largest one; a matrix that is further from a covariance is refused.
 //
-// Errors: kInvalidInput, naming the component, for sizes that do not fit, values that are not finite, asymmetry,
-// an eigenvalue below 0, no rows behind a component, all variances 0. Thread-safety: immutable after construction.
+// Errors: kInvalidInput for more than kMaxGaussianEntries; naming the component, for sizes that do not fit, values that
+// are not finite, asymmetry, an eigenvalue below 0, no rows behind a component, all variances 0. Thread-safety:
+// immutable after construction.
 #pragma once
 
 #include <cstdint>
@@ -35,6 +36,9 @@ inline constexpr double kEigenvalueTolerance = 1e-3;
 inline constexpr std::size_t kMaxGaussianColumns = 2'048;
 // 16 hospitals of 64 classes.
 inline constexpr std::size_t kMaxGaussianComponents = 1'024;
+// Entries of all covariances together. Each is held with its root as doubles, so this many take 1 GiB: enough for the
+// most components with 256 features, or 16 hospitals with the most features. Both limits at once would take 64 GiB.
+inline constexpr std::size_t kMaxGaussianEntries = std::size_t{1} << 26;
 
 struct GaussianComponent {
   std::vector<double> mean;        // [d]

@@ -85,43 +85,16 @@ std::vector<double> PrincipalStart(const FeatureMatrix& features) {
   return places;
 }
 
-}  // namespace
-
-std::vector<double> TsneAffinities(const FeatureMatrix& features, double perplexity) {
-  RequireUsable(features, "the map");
-  const std::size_t n = features.rows;
-  if (n < 4 || n > kMaxTsneRows) Fail("needs 4 to " + std::to_string(kMaxTsneRows) + " rows; draw some of them");
-  if (!(perplexity >= 1) || !(3 * perplexity < static_cast<double>(n - 1)))
-    Fail("the perplexity must be at least 1 and below a third of the number of rows less one");
-  std::vector<double> distances(n * n);
-  bool differs = false;
-  for (std::size_t i = 0; i < n; ++i) {
-    for (std::size_t j = 0; j < i; ++j) {
-      const double distance = SquaredDistance(features.Row(i), features.Row(j));
-      distances[i * n + j] = distance;
-      distances[j * n + i] = distance;
-      differs = differs || distance > 0;
-    }
-  }
-  if (!differs) Fail("all rows are equal; there is nothing to map");
-  std::vector<double> p(n * n);
-  for (std::size_t i = 0; i < n; ++i)
-    FillConditional({distances.data() + i * n, n}, i, perplexity, {p.data() + i * n, n});
-  const double both = 2 * static_cast<double>(n);
-  for (std::size_t i = 0; i < n; ++i) {
-    for (std::size_t j = 0; j < i; ++j) {
-      const double joint = std::max((p[i * n + j] + p[j * n + i]) / both, kLeastProbability);
-      p[i * n + j] = joint;
-      p[j * n + i] = joint;
-    }
-  }
-  return p;
+void RequireNotStopped(const std::function<bool()>& stop) {
+  if (stop && stop()) throw Error(ErrorCode::kInterrupted, "the map was not finished; run the same command again");
 }
 
-double TsneDivergence(std::span<const double> affinities, std::span<const double> places,
-                      std::vector<double>* gradient) {
+// TsneDivergence of exaggerated affinities. `closeness` is room for one number a pair of rows, kept from step to step:
+// 1 / (1 + squared distance), without the diagonal.
+double Divergence(std::span<const double> affinities, double exaggeration, std::span<const double> places,
+                  std::vector<double>* gradient, std::vector<double>& closeness) {
   const std::size_t n = places.size() / 2;
-  std::vector<double> closeness(n * n);  // 1 / (1 + squared distance); 0 on the diagonal.
+  closeness.resize(n * n);
   double sum = 0;
   for (std::size_t i = 0; i < n; ++i) {
     double row_sum = 0;
@@ -142,7 +115,7 @@ double TsneDivergence(std::span<const double> affinities, std::span<const double
     double pull_y = 0;
     for (std::size_t j = 0; j < n; ++j) {
       if (j == i) continue;
-      const double p = affinities[i * n + j];
+      const double p = exaggeration * affinities[i * n + j];
       const double near = closeness[i * n + j];
       const double q = std::max(near / sum, kLeastProbability);
       if (gradient == nullptr) {
@@ -161,20 +134,64 @@ double TsneDivergence(std::span<const double> affinities, std::span<const double
   return divergence;
 }
 
+}  // namespace
+
+std::vector<double> TsneAffinities(const FeatureMatrix& features, double perplexity,
+                                   const std::function<bool()>& stop) {
+  RequireUsable(features, "the map");
+  const std::size_t n = features.rows;
+  if (n < 4 || n > kMaxTsneRows) Fail("needs 4 to " + std::to_string(kMaxTsneRows) + " rows; draw some of them");
+  if (!(perplexity >= 1) || !(3 * perplexity < static_cast<double>(n - 1)))
+    Fail("the perplexity must be at least 1 and below a third of the number of rows less one");
+  std::vector<double> p(n * n);  // Squared distances at first.
+  bool differs = false;
+  for (std::size_t i = 0; i < n; ++i) {
+    RequireNotStopped(stop);  // A row of wide features takes a while.
+    for (std::size_t j = 0; j < i; ++j) {
+      const double distance = SquaredDistance(features.Row(i), features.Row(j));
+      p[i * n + j] = distance;
+      p[j * n + i] = distance;
+      differs = differs || distance > 0;
+    }
+  }
+  if (!differs) Fail("all rows are equal; there is nothing to map");
+  std::vector<double> distances(n);
+  for (std::size_t i = 0; i < n; ++i) {
+    RequireNotStopped(stop);
+    const std::span<double> row(p.data() + i * n, n);
+    std::copy(row.begin(), row.end(), distances.begin());
+    FillConditional(distances, i, perplexity, row);
+  }
+  const double both = 2 * static_cast<double>(n);
+  for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t j = 0; j < i; ++j) {
+      const double joint = std::max((p[i * n + j] + p[j * n + i]) / both, kLeastProbability);
+      p[i * n + j] = joint;
+      p[j * n + i] = joint;
+    }
+  }
+  return p;
+}
+
+double TsneDivergence(std::span<const double> affinities, std::span<const double> places,
+                      std::vector<double>* gradient) {
+  std::vector<double> closeness;
+  return Divergence(affinities, 1, places, gradient, closeness);
+}
+
 TsneMap RunTsne(const FeatureMatrix& features, const TsneSettings& settings, std::span<const double> start,
                 const TsneProgress& progress) {
   Check(features, settings, start);
-  std::vector<double> affinities = TsneAffinities(features, settings.perplexity);
+  const auto stop_before_steps = [&] { return progress && !progress(0, settings.steps); };
+  const std::vector<double> affinities = TsneAffinities(features, settings.perplexity, stop_before_steps);
   TsneMap map;
   map.places = start.empty() ? PrincipalStart(features) : std::vector<double>(start.begin(), start.end());
   const auto n = static_cast<double>(features.rows);
   const double rate = settings.rate > 0 ? settings.rate : std::max(n / settings.exaggeration / 4, kLeastRate);
-  std::vector<double> exaggerated = affinities;
-  for (double& p : exaggerated) p *= settings.exaggeration;
 
   std::vector<double> step(map.places.size(), 0.0);
   std::vector<double> gains(map.places.size(), 1.0);
-  std::vector<double> gradient;
+  std::vector<double> gradient, closeness;
   for (std::uint32_t done = 0; done < settings.steps; ++done) {
     const bool early = done < settings.exaggerated_steps;
     const double momentum = early ? kEarlyMomentum : kLateMomentum;
@@ -182,16 +199,15 @@ TsneMap RunTsne(const FeatureMatrix& features, const TsneSettings& settings, std
       std::fill(step.begin(), step.end(), 0.0);
       std::fill(gains.begin(), gains.end(), 1.0);
     }
-    (void)TsneDivergence(early ? exaggerated : affinities, map.places, &gradient);
+    (void)Divergence(affinities, early ? settings.exaggeration : 1.0, map.places, &gradient, closeness);
     for (std::size_t i = 0; i < step.size(); ++i) {
       gains[i] = step[i] * gradient[i] < 0 ? gains[i] + 0.2 : std::max(gains[i] * 0.8, kLeastGain);
       step[i] = momentum * step[i] - rate * gains[i] * gradient[i];
       map.places[i] += step[i];
     }
-    if (progress && !progress(done + 1, settings.steps))
-      throw Error(ErrorCode::kInterrupted, "the map was not finished; run the same command again");
+    RequireNotStopped([&] { return progress && !progress(done + 1, settings.steps); });
   }
-  map.divergence = TsneDivergence(affinities, map.places);
+  map.divergence = Divergence(affinities, 1, map.places, nullptr, closeness);
   return map;
 }
 

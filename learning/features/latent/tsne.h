@@ -6,8 +6,8 @@
 //
 //   p_j|i ~ exp(-|x_i - x_j|^2 b_i), b_i by bisection so that 2^entropy(p_.|i) = perplexity (eq. 1)
 //   p_ij  = (p_j|i + p_i|j) / 2n,   q_ij ~ 1 / (1 + |y_i - y_j|^2)                              (eq. 4)
-//   KL    = sum_ij p_ij log(p_ij / q_ij),   dKL/dy_i = 4 sum_j (p_ij - q_ij) (y_i - y_j) / (1 + |y_i - y_j|^2)   (eq.
-//   5)
+//   KL    = sum_ij p_ij log(p_ij / q_ij)
+//   dKL/dy_i = 4 sum_j (p_ij - q_ij) (y_i - y_j) / (1 + |y_i - y_j|^2)                          (eq. 5)
 //
 // Descent with momentum and gains per coordinate (Jacobs 1988): p is multiplied by `exaggeration` for the first
 // `exaggerated_steps` steps with momentum 0.5, then momentum is 0.8; a gain grows by 0.2 where gradient and last step
@@ -44,7 +44,8 @@ struct TsneSettings {
   double rate = 0;              // 0: by the rule above
 };
 
-// Called after each step with steps done and steps in all; returns false to stop. May be empty.
+// Called after each step with steps done and steps in all, and with 0 steps done while affinities are computed; returns
+// false to stop. May be empty.
 using TsneProgress = std::function<bool(std::uint32_t done, std::uint32_t total)>;
 
 struct TsneMap {
@@ -57,7 +58,9 @@ struct TsneMap {
                               std::span<const double> start = {}, const TsneProgress& progress = {});
 
 // The parts, for checks: p_ij [n, n] row-major with a zero diagonal, summing to 1.
-[[nodiscard]] std::vector<double> TsneAffinities(const FeatureMatrix& features, double perplexity);
+// `stop` is asked for every row.
+[[nodiscard]] std::vector<double> TsneAffinities(const FeatureMatrix& features, double perplexity,
+                                                 const std::function<bool()>& stop = {});
 // KL and, where asked for ([n, 2]), its gradient at these places.
 [[nodiscard]] double TsneDivergence(std::span<const double> affinities, std::span<const double> places,
                                     std::vector<double>* gradient = nullptr);

@@ -21,6 +21,12 @@ constexpr double kKernelGrid = 1u << 30;
   throw Error(ErrorCode::kInvalidInput, "comparison of two samples: " + problem);
 }
 
+void RequireNotStopped(const StopQuestion& stop) {
+  if (stop && stop()) {
+    throw Error(ErrorCode::kInterrupted, "the comparison of two samples was stopped; run the same command again");
+  }
+}
+
 void Check(const FeatureMatrix& x, const FeatureMatrix& y, const TwoSampleSettings& settings) {
   RequireUsable(x, "the first sample");
   RequireUsable(y, "the second sample");
@@ -45,11 +51,12 @@ FeatureMatrix Pool(const FeatureMatrix& x, const FeatureMatrix& y) {
   return pool;
 }
 
-double MedianSquaredDistance(const FeatureMatrix& pool, const TwoSampleSettings& settings) {
+double MedianSquaredDistance(const FeatureMatrix& pool, const TwoSampleSettings& settings, const StopQuestion& stop) {
   const auto rows = DrawRows(pool.rows, settings.median_rows, settings.seed, 2);
   std::vector<double> distances;
   distances.reserve(rows.size() * (rows.size() - 1) / 2);
   for (std::size_t i = 0; i < rows.size(); ++i) {
+    RequireNotStopped(stop);
     for (std::size_t j = 0; j < i; ++j) distances.push_back(SquaredDistance(pool.Row(rows[i]), pool.Row(rows[j])));
   }
   const auto middle = distances.begin() + static_cast<std::ptrdiff_t>((distances.size() - 1) / 2);
@@ -61,9 +68,10 @@ double MedianSquaredDistance(const FeatureMatrix& pool, const TwoSampleSettings&
 // The lower triangle of kernel values and what every division into two samples needs.
 class Kernel {
  public:
-  Kernel(const FeatureMatrix& pool, double bandwidth_squared)
+  Kernel(const FeatureMatrix& pool, double bandwidth_squared, const StopQuestion& stop)
       : rows_(pool.rows), values_(rows_ * rows_), row_sums_(rows_), mask_(rows_) {
     for (std::size_t i = 0; i < rows_; ++i) {
+      RequireNotStopped(stop);
       for (std::size_t j = 0; j < i; ++j) {
         const double value = std::exp(-SquaredDistance(pool.Row(i), pool.Row(j)) / (2 * bandwidth_squared));
         const auto whole = static_cast<std::uint32_t>(RoundHalfEven(value * kKernelGrid));
@@ -115,15 +123,16 @@ Int128 Statistic(const Kernel::Sums& sums, std::uint64_t n, std::uint64_t m) {
 
 }  // namespace
 
-TwoSampleResult CompareSamples(const FeatureMatrix& x, const FeatureMatrix& y, const TwoSampleSettings& settings) {
+TwoSampleResult CompareSamples(const FeatureMatrix& x, const FeatureMatrix& y, const TwoSampleSettings& settings,
+                               const StopQuestion& stop) {
   Check(x, y, settings);
   const FeatureMatrix used_x = TakeRows(x, DrawRows(x.rows, settings.rows_max, settings.seed, 0));
   const FeatureMatrix used_y = TakeRows(y, DrawRows(y.rows, settings.rows_max, settings.seed, 1));
   const FeatureMatrix pool = Pool(used_x, used_y);
   TwoSampleResult result{.rows_x = used_x.rows, .rows_y = used_y.rows};
-  result.bandwidth_squared = MedianSquaredDistance(pool, settings);
+  result.bandwidth_squared = MedianSquaredDistance(pool, settings, stop);
 
-  Kernel kernel(pool, result.bandwidth_squared);
+  Kernel kernel(pool, result.bandwidth_squared, stop);
   std::vector<std::uint32_t> first(used_x.rows);
   for (std::uint32_t i = 0; i < first.size(); ++i) first[i] = i;
   const Kernel::Sums sums = kernel.Divide(first);
@@ -139,6 +148,7 @@ TwoSampleResult CompareSamples(const FeatureMatrix& x, const FeatureMatrix& y, c
 
   const std::uint64_t stream_seed = DeriveSeed(settings.seed, "drift permutation 1");
   for (std::uint32_t r = 0; r < settings.permutations; ++r) {
+    RequireNotStopped(stop);
     RandomStream random(stream_seed, r);
     std::vector<std::uint32_t> order = Permutation(static_cast<std::uint32_t>(pool.rows), random);
     order.resize(used_x.rows);

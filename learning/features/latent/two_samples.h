@@ -20,11 +20,12 @@
 // Cost: (n + m)^2 kernel values of 4 bytes (64 MiB at the most rows allowed), permutations * (n + m)^2 / 8 additions.
 //
 // Errors: kInvalidInput for another number of columns, NaN, fewer than kMinTwoSampleRows rows in either, settings out
-// of range, or a median of 0: more than half of the pairs are equal, as with constant features.
-// Thread-safety: free function without state.
+// of range, or a median of 0: more than half of the pairs are equal, as with constant features; kInterrupted when
+// `stop` says so. Thread-safety: free function without state.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 
 #include "learning/features/latent/feature_matrix.h"
 
@@ -52,7 +53,10 @@ struct TwoSampleResult {
   std::uint32_t p_denominator = 1;
 };
 
+// Asked between rows and between permutations; true ends the comparison. May be empty.
+using StopQuestion = std::function<bool()>;
+
 [[nodiscard]] TwoSampleResult CompareSamples(const FeatureMatrix& x, const FeatureMatrix& y,
-                                             const TwoSampleSettings& settings = {});
+                                             const TwoSampleSettings& settings = {}, const StopQuestion& stop = {});
 
 }  // namespace hemafed::learning

@@ -24,7 +24,7 @@ std::string With(const std::string& from, const std::string& to) {
   return text.replace(at, from.size(), to);
 }
 
-TEST(AeCfeFile, SampleStudyHasThePublishedForestAndTwoArms) {
+TEST(AeCfeFile, SampleStudyHasThePublishedForestAndFiveArms) {
   const AeCfeFile study = Parsed(Sample());
   EXPECT_EQ(study.matrix.forest, learning::ForestSettings{});
   EXPECT_EQ(study.matrix.split, learning::MatrixSplit::kOwn);
@@ -32,14 +32,53 @@ TEST(AeCfeFile, SampleStudyHasThePublishedForestAndTwoArms) {
   ASSERT_EQ(study.domains.size(), 3u);
   EXPECT_EQ(study.domains[1].published, AeCfeDomain::kAcevedo20);
   EXPECT_EQ(study.domains[0].labels, Path("/studies/../labels/five_wbc.toml"));
-  ASSERT_EQ(study.arms.size(), 2u);
+  ASSERT_EQ(study.arms.size(), 5u);
   EXPECT_EQ(study.arms[0].kind, ArmKind::kFlattened);
   EXPECT_EQ(study.arms[1].description.published, AeCfeMethod::kResNetRf);
   ASSERT_TRUE(study.map && study.drift);
+  EXPECT_EQ(study.arms[2].kind, ArmKind::kDetector);
+  EXPECT_EQ(study.arms[2].cells.detector, Path("/studies/../../build/studies/detect/detector.safetensors"));
+  const AutoencoderChoice& without = study.arms[3].autoencoder;
+  const AutoencoderChoice& with = study.arms[4].autoencoder;
+  EXPECT_EQ(without.settings.method, learning::DomainMethod::kNone);
+  EXPECT_EQ(with.settings.method, learning::DomainMethod::kAlignment);
+  EXPECT_EQ(with.settings.beta, learning::kPublishedAlignmentWeight);
+  EXPECT_EQ(with.source, "raabin");
+  EXPECT_EQ(with.settings.source, 0u);
+  EXPECT_EQ(study.arms[4].description.bottleneck, 50u);
+  EXPECT_EQ(with.seed, 0u);
+  // The two differ in nothing else.
+  auto aligned = with.settings;
+  aligned.method = learning::DomainMethod::kNone;
+  EXPECT_EQ(learning::ToJson(aligned), learning::ToJson(without.settings));
+}
+
+TEST(AeCfeFile, KnowsTheSourcesNumberAndTheSweepsOtherLossAndTarget) {
+  const AeCfeFile study =
+      Parsed(Sample() +
+             "\n[[arm]]\nname = \"sweep\"\ntitle = \"MSE\"\nkind = \"autoencoder\"\nside = 400\n"
+             "detector = \"d\"\ntarget = \"picture\"\ncells = \"all\"\nbottlenecks = [5, 50]\npicture_loss = \"mse\"\n"
+             "domains = \"alignment\"\nbeta = 1\nsource = \"bccd\"\nepochs = 150\nbatch = 1500\n"
+             "learning_rate = 1e-3\nsweep = \"MSE R101\"\n");
+  ASSERT_EQ(study.arms.size(), 7u);
+  EXPECT_EQ(study.arms[5].description.name, "sweep-5");
+  EXPECT_EQ(study.arms[5].description.bottleneck, 5u);
+  const ArmChoice& arm = study.arms.back();
+  EXPECT_EQ(arm.description.title, "MSE, 50");
+  EXPECT_EQ(arm.autoencoder.settings.source, 2u);
+  EXPECT_EQ(arm.autoencoder.settings.picture_loss.kind, learning::PictureLossKind::kSquaredError);
+  EXPECT_FALSE(arm.cells.crop_to_box);
+  EXPECT_TRUE(arm.autoencoder.all_cells);
+  EXPECT_EQ(arm.autoencoder.seed, std::nullopt);
 }
 
 TEST(AeCfeFile, TakesThePublishedSplit) {
-  const AeCfeFile study = Parsed(With("split = \"own\" ", "split = \"shuffled\"\nsplit_seed = 42\ntest_percent = 20 "));
+  std::string text = With("split = \"own\" ", "split = \"shuffled\"\nsplit_seed = 42\ntest_percent = 20 ");
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "take \"all\"", (void)Parsed(text));
+  const std::string train = "cells = \"train\"";
+  for (std::size_t at = text.find(train); at != std::string::npos; at = text.find(train))
+    text.replace(at, train.size(), "cells = \"all\"");
+  const AeCfeFile study = Parsed(text);
   EXPECT_EQ(study.matrix.split, learning::MatrixSplit::kShuffled);
   EXPECT_EQ(study.matrix.split_seed, 42u);
 }

@@ -11,6 +11,9 @@
 #include <string>
 #include <vector>
 
+#include "learning/features/autoencoder/autoencoder_file.h"
+#include "learning/features/autoencoder/cell_batches.h"
+#include "learning/features/detection/detector_file.h"
 #include "learning/models/model_file.h"
 #include "studies/ae_cfe/ae_cfe_command.h"
 #include "tests/expect_error.h"
@@ -173,6 +176,69 @@ TEST(AeCfeStudy, ValidationLeavesTheTestPicturesAlone) {
     EXPECT_TRUE(line.ends_with(line.find("whole") != std::string::npos ? ",30" : ",6")) << line;
 }
 
+// Random weights find something in any picture as long as every score counts.
+void WriteSomeDetector(const Path& file) {
+  learning::DetectorSettings settings = learning::SmallMachineDetector();
+  settings.frame.min_side = settings.frame.max_side = 96;
+  settings.detections.min_score = 0;
+  learning::SaveDetector(RealFileSystem(), file, learning::InitialDetector(settings, 3));
+}
+
+std::string CellArm(const std::string& name, const std::string& kind, const std::string& more = "") {
+  return "[[arm]]\nname = \"" + name + "\"\ntitle = \"" + name + "\"\nkind = \"" + kind +
+         "\"\nside = 96\ndetector = \"detector.safetensors\"\n" + more;
+}
+
+const char* kAligned =
+    "target = \"cell\"\ncells = \"train\"\nbottlenecks = [8]\npicture_loss = \"mse\"\ndomains = \"alignment\"\n"
+    "beta = 5.0\nsource = \"matek-19\"\nepochs = 1\nbatch = 45\nlearning_rate = 1e-3\nseed = 0\n";
+
+TEST(AeCfeStudy, TrainsAnAutoencoderOnTheCellsThatADetectorFinds) {
+  const Scratch scratch;
+  const std::string arms = CellArm("raw", "detector") + CellArm("latents", "autoencoder", kAligned);
+  AeCfeOptions options = Options(scratch, arms);
+  EXPECT_ERROR(ErrorCode::kNotFound, "'hemafed-study ae-cfe detect' trains one", (void)RunAeCfeMatrix(options));
+  WriteSomeDetector(scratch / "detector.safetensors");
+  ASSERT_EQ(RunAeCfeMatrix(options), 0);
+  const auto summary = nlohmann::json::parse(Output(scratch, "summary.json"));
+  EXPECT_EQ(summary.at("arms").at("raw").at("features"), 256 * 14 * 14);
+  EXPECT_EQ(summary.at("arms").at("latents").at("features"), 8);
+
+  std::vector<std::string> runs;
+  for (const auto& entry : std::filesystem::directory_iterator(scratch / "out/arms/latents"))
+    runs.push_back(entry.path().filename().string());
+  ASSERT_EQ(runs.size(), 1u);
+  const std::string run = "arms/latents/" + runs.front();
+  const auto training = nlohmann::json::parse(Output(scratch, run + "/training.json"));
+  EXPECT_EQ(training.at("cells"), 120) << "40 pictures of each of three hospitals";
+  EXPECT_EQ(training.at("learned_from"), 90) << "30 of them are training pictures";
+  ASSERT_EQ(training.at("epochs").size(), 1u);
+  EXPECT_EQ(training.at("epochs")[0].at("terms"), 4) << "two pairs of domains in each of two batches";
+
+  // A row of the features is the encoder's word about the record of the same picture.
+  const auto model = learning::LoadAutoencoder(RealFileSystem(), scratch / "out" / run / "autoencoder.safetensors");
+  std::vector<Path> caches;
+  for (const auto& entry : std::filesystem::directory_iterator(scratch / "out/cells"))
+    if (entry.path().extension() == ".hfc") caches.push_back(entry.path());
+  ASSERT_EQ(caches.size(), 1u) << "one for both arms";
+  const auto cells = learning::FeatureCache::Open(RealFileSystem(), caches.front());
+  const at::NoGradGuard no_gradients;
+  const at::Tensor latent =
+      model.Encode(learning::ReadCells(cells, std::vector<std::uint32_t>{47}, at::kCPU).features).flatten();
+  const auto rows = learning::LoadFeatures(RealFileSystem(), scratch / "out/features/latents/int-20.safetensors");
+  for (std::size_t i = 0; i < 8; ++i)
+    EXPECT_NEAR(rows.features.Row(7)[i], latent[static_cast<std::int64_t>(i)].item<float>(), 1e-5);
+
+  // Lost features come back from the autoencoder, not from another training.
+  const std::string before = Output(scratch, "features/latents/int-20.safetensors");
+  std::filesystem::remove_all(scratch / "out/features/latents");
+  const auto trained = std::filesystem::last_write_time(scratch / "out" / run / "autoencoder.safetensors");
+  options.arms = {"latents"};
+  ASSERT_EQ(RunAeCfeMatrix(options), 0);
+  EXPECT_EQ(Output(scratch, "features/latents/int-20.safetensors"), before);
+  EXPECT_EQ(std::filesystem::last_write_time(scratch / "out" / run / "autoencoder.safetensors"), trained);
+}
+
 // One picture, normalised by hand (ImageNet's mean and standard deviation), through the network by itself.
 TEST(AeCfeStudy, TrunkFeaturesAreThoseOfTheNetworkForEachPicture) {
   const Scratch scratch;
@@ -184,7 +250,7 @@ TEST(AeCfeStudy, TrunkFeaturesAreThoseOfTheNetworkForEachPicture) {
   const AeCfeFile study = AeCfeFile::Load(RealFileSystem(), scratch / "study.toml");
   const ArmTalk quiet = [](const std::string&, std::uint64_t, std::uint64_t) {};
   StudyPictures pictures(RealFileSystem(), study, Smears(), scratch / "cache", quiet);
-  const auto arm = MakeArm(RealFileSystem(), study.arms.front(), pictures);
+  const auto arm = MakePictureArm(RealFileSystem(), study.arms.front(), pictures);
   const auto domains = arm->Extract(0, quiet);
   ASSERT_EQ(domains.size(), 3u);
   EXPECT_EQ(domains[1].features.rows, 40u);

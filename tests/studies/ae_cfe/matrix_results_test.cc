@@ -30,8 +30,8 @@ std::vector<learning::DomainFeatures> Domains() {
   return domains;
 }
 
-ArmResults Arm(const std::string& name, const std::vector<Answers>& of_seeds) {
-  ArmResults arm;
+FeatureArmResults Arm(const std::string& name, const std::vector<Answers>& of_seeds) {
+  FeatureArmResults arm;
   arm.arm.name = name;
   arm.arm.title = "Arm " + name;
   arm.columns = 1;
@@ -62,7 +62,7 @@ AeCfeFile Study() {
 }
 
 TEST(MatrixResults, FiguresAreMeansOverSeedsOfMeansOverCells) {
-  const ArmResults arm = Arm("one", {kFirst, kSecond});
+  const FeatureArmResults arm = Arm("one", {kFirst, kSecond});
   const auto cell = arm.Cell(0, 1, Reading::kWhole, Score::kAccuracy);
   EXPECT_DOUBLE_EQ(cell.mean, (0.75 + 0.0) / 2);
   EXPECT_DOUBLE_EQ(cell.deviation, 0.75 / std::sqrt(2.0));
@@ -92,6 +92,34 @@ TEST(MatrixResults, DifferenceOfCrossDomainAccuracyIsPaired) {
   EXPECT_NEAR(interval.estimate, ours - theirs, 1e-12);
   EXPECT_LE(interval.low, interval.estimate);
   EXPECT_GE(interval.high, interval.estimate);
+}
+
+// Cells count alike in the summary however many pictures their test domain has, and so they do in the difference.
+TEST(MatrixResults, DifferenceIsThatOfTheSummaryThoughDomainsHaveDifferentSizes) {
+  std::vector<learning::DomainFeatures> domains = Domains();
+  domains[1].features = learning::FeatureMatrix(7, 1);
+  domains[1].labels = {0, 1, 1, 1, 0, 0, 0};
+  domains[1].test = {1, 0, 1, 0, 0, 0, 0};
+  const auto arm = [&](const char* name, const std::vector<Answers>& of_seeds) {
+    FeatureArmResults results = Arm(name, {});
+    for (const Answers& answers : of_seeds) {
+      results.seeds.push_back(results.seeds.size());
+      results.runs.push_back(learning::MatrixOfAnswers(domains, {}, answers));
+    }
+    return results;
+  };
+  MatrixResults results;
+  // Across, the first is right in 3/7 and 4/4, then 7/7 and 1/4; the second in 0/7 and 2/4.
+  results.arms = {arm("one", {{{0, 1}, {0, 1, 1, 0, 1, 1, 1}, {0, 0, 1, 1}, {0, 1}},
+                              {{0, 1}, {0, 1, 1, 1, 0, 0, 0}, {1, 1, 1, 0}, {0, 1}}}),
+                  arm("two", {{{0, 1}, {1, 0, 0, 0, 1, 1, 1}, {0, 0, 0, 0}, {0, 1}}})};
+  results.rows = {{.truth = domains[0].labels, .groups = {"", "", "", ""}},
+                  {.truth = domains[1].labels, .groups = {"", "", "", "", "c", "c", "c"}}};
+  const double ours = results.arms[0].CrossDomain(Reading::kWhole, Score::kAccuracy).mean;
+  const double theirs = results.arms[1].CrossDomain(Reading::kWhole, Score::kAccuracy).mean;
+  EXPECT_DOUBLE_EQ(ours, (3 / 7.0 + 1 + 1 + 1 / 4.0) / 4);
+  EXPECT_DOUBLE_EQ(theirs, (0 + 2 / 4.0) / 2);
+  EXPECT_NEAR(CrossDomainDifference(results, results.arms[0], results.arms[1]).estimate, ours - theirs, 1e-12);
 }
 
 TEST(MatrixResults, AnswersAreKeptByWhatTheyWereMadeFrom) {

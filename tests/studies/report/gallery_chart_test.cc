@@ -7,6 +7,7 @@
 #include <opencv2/imgcodecs.hpp>
 
 #include "common/report/svg.h"
+#include "learning/data/picture_sheet.h"
 #include "studies/report/raster.h"
 #include "studies/report/report_names.h"
 #include "studies/report/thumbnail.h"
@@ -16,7 +17,7 @@
 namespace hemafed::studies {
 namespace {
 
-Bytes PlainPng(int side, const cv::Scalar& rgb) { return EncodePng(cv::Mat(side, side, CV_8UC3, rgb)); }
+Bytes PlainPng(int side, const cv::Scalar& rgb) { return learning::EncodePng(cv::Mat(side, side, CV_8UC3, rgb)); }
 
 TEST(Gallery, EmbedsEachPictureWithItsCaptions) {
   const GalleryChart gallery{.title = "Exemplars",

@@ -6,15 +6,15 @@
 #include <opencv2/core.hpp>
 
 #include "common/report/line_chart.h"
+#include "learning/data/picture_sheet.h"
 #include "studies/report/report_names.h"
-#include "studies/report/thumbnail.h"
 #include "tests/expect_error.h"
 #include "tests/fault/fault_file_system.h"
 
 namespace hemafed::studies {
 namespace {
 
-Bytes SmallPng() { return EncodePng(cv::Mat(4, 4, CV_8UC3, cv::Scalar(1, 2, 3))); }
+Bytes SmallPng() { return learning::EncodePng(cv::Mat(4, 4, CV_8UC3, cv::Scalar(1, 2, 3))); }
 
 HtmlReport Everything(const std::string& text) {
   LineChart chart{.title = text, .x_labels = {text}, .series = {{text, {0.5}, {}}}};

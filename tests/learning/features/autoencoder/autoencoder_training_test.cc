@@ -80,6 +80,18 @@ TEST(AutoencoderLoss, InPartsHasTheGradientOfTheWholeBatch) {
   }
 }
 
+TEST(AutoencoderLoss, MayHoldPicturesToTheirSquaredError) {
+  const at::Tensor features = ScaleFeatures(SampleFeatures(2));
+  const at::Tensor pictures = PictureTargets(SamplePictures(2));
+  CellAutoencoder model = InitialAutoencoder(6, 3);
+  (void)model.BeginTraining();
+  const PictureLoss squared{.kind = PictureLossKind::kSquaredError, .ssim = {}};
+  const BatchLosses losses = AddGradients(model, features, pictures, squared, /*decode_cells=*/2, 0.0, {});
+  const at::Tensor decoded = model.DecodePictures(model.DecodeFeatures(model.Encode(features)));
+  EXPECT_NEAR(losses.pictures, (decoded - pictures).square().mean().item<double>(), 1e-6);
+  EXPECT_NE(PictureLossName(squared.kind), PictureLossName(PictureLossKind::kSsim));
+}
+
 // Numbers from autoencoder_reference.py: torch.nn, torch.optim.Adam, float64; four cells of two domains in one batch.
 TEST(AutoencoderTraining, TakesTheStepsOfAnotherImplementation) {
   Cells cells({0, 0, 1, 1});
@@ -206,7 +218,7 @@ TEST(AutoencoderTraining, RefusesToResumeAnotherRun) {
   other.seed = 9;
   EXPECT_ERROR(ErrorCode::kInvalidInput, "made with seed = 0, now it is 9", resume(cache, 1, other));
   other = settings;
-  other.ssim.window = 11;
+  other.picture_loss.ssim.window = 11;
   EXPECT_ERROR(ErrorCode::kInvalidInput, "made with ssim.window = 10, now it is 11", resume(cache, 1, other));
   EXPECT_ERROR(ErrorCode::kInvalidInput, "made with initial = ", resume(cache, 2, settings));
   Cells others({0, 1, 1, 1});
@@ -232,8 +244,43 @@ TEST(AutoencoderTraining, AStepThatIsNotFiniteChangesNothingAndSaysWhatToDo) {
   EXPECT_EQ(training.steps_done(), 0u);
 }
 
+TEST(AutoencoderTraining, RefusesAnAlignmentWithNothingToAlign) {
+  const auto align = [](const std::vector<std::uint16_t>& domains, std::uint32_t source) {
+    Cells cells(domains);
+    const FeatureCache cache = cells.Open();
+    AutoencoderSettings settings = Small(DomainMethod::kAlignment, 1, 4);
+    settings.source = source;
+    AutoencoderTraining(cache, InitialAutoencoder(5, 1), settings);
+  };
+  EXPECT_NO_THROW(align({0, 0, 1, 2, 2}, 0));
+  // One domain alone, a second one that never has a covariance, a source that has none.
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "nothing to align", align({0, 0, 0}, 0));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "choose the method none", align({0, 0, 0, 1}, 0));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "nothing to align", align({0, 0, 0, 1}, 1));
+}
+
+TEST(AutoencoderTraining, RefusesPublishedMomentsOfNobodyElse) {
+  const auto of = [](std::uint32_t domain, std::int64_t cells) {
+    return PublishedDomain{domain, MomentsOf(at::zeros({cells, 5}) + 0.25)};
+  };
+  const auto align = [](std::size_t cells, std::uint32_t source, std::vector<PublishedDomain> published) {
+    Cells own(std::vector<std::uint16_t>(cells, 3));
+    const FeatureCache cache = own.Open();
+    AutoencoderSettings settings = Small(DomainMethod::kAlignment, 1, 4);
+    settings.source = source;
+    AutoencoderTraining(cache, InitialAutoencoder(5, 1), settings, PublishedMoments{3, std::move(published)});
+  };
+  EXPECT_NO_THROW(align(2, 3, {of(3, 2), of(7, 2)}));
+  EXPECT_NO_THROW(align(2, 7, {of(7, 2)}));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "nothing to align domain 3", align(2, 3, {}));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "another domain", align(2, 3, {of(3, 2)}));  // Its own do not count.
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "the source domain 7", align(2, 7, {of(8, 2)}));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "two cells", align(2, 3, {of(7, 1)}));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "two cells", align(1, 3, {of(7, 2)}));
+}
+
 TEST(AutoencoderTraining, RefusesWhatDoesNotFit) {
-  Cells cells({0, 1});
+  Cells cells({0, 0, 1, 1});
   const FeatureCache cache = cells.Open();
   const auto make = [&](const auto& change, std::optional<PublishedMoments> published = std::nullopt) {
     AutoencoderSettings settings = Small(DomainMethod::kAlignment, 1, 2);
@@ -248,11 +295,34 @@ TEST(AutoencoderTraining, RefusesWhatDoesNotFit) {
   EXPECT_ERROR(ErrorCode::kInvalidInput, "decode_cells", make([](auto& s) { s.decode_cells = 0; }));
   EXPECT_ERROR(ErrorCode::kInvalidInput, "learning_rate", make([](auto& s) { s.learning_rate = std::nan(""); }));
   EXPECT_ERROR(ErrorCode::kInvalidInput, "beta", make([](auto& s) { s.beta = -1; }));
-  EXPECT_ERROR(ErrorCode::kInvalidInput, "64 taps", make([](auto& s) { s.ssim.window = 0; }));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "64 taps", make([](auto& s) { s.picture_loss.ssim.window = 0; }));
   EXPECT_ERROR(ErrorCode::kInvalidInput, "source domain 2 has no cells", make([](auto& s) { s.source = 2; }));
   EXPECT_ERROR(ErrorCode::kInvalidInput, "cells of domain 0 alone", make(nothing, PublishedMoments{0, {}}));
   EXPECT_ERROR(ErrorCode::kInvalidInput, "for the method alignment alone",
                make([](auto& s) { s.method = DomainMethod::kNone; }, PublishedMoments{0, {}}));
+}
+
+TEST(AutoencoderSettings, OutOfRangeAreRefusedWhateverTheMethod) {
+  const auto check = [](const auto& change) {
+    AutoencoderSettings settings = AutoencoderSettings::WithoutAlignment();
+    change(settings);
+    CheckSettings(settings);
+  };
+  const double infinity = std::numeric_limits<double>::infinity();
+  EXPECT_NO_THROW(check([](auto&) {}));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "decode_cells", check([](auto& s) { s.decode_cells = 65'537; }));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "learning_rate", check([&](auto& s) { s.learning_rate = infinity; }));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "beta", check([&](auto& s) { s.beta = infinity; }));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "threads", check([](auto& s) { s.threads = 0; }));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "method", check([](auto& s) { s.method = static_cast<DomainMethod>(4); }));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "goal",
+               check([](auto& s) { s.adversary.goal = static_cast<AdversaryGoal>(2); }));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "picture_loss",
+               check([](auto& s) { s.picture_loss.kind = static_cast<PictureLossKind>(2); }));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "C1 and C2", check([](auto& s) { s.picture_loss.ssim.c2 = 0; }));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "a layer of 0", check([](auto& s) { s.adversary.widths[1] = 0; }));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "a layer of 4097", check([](auto& s) { s.adversary.widths[0] = 4'097; }));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "learning_rate", check([](auto& s) { s.adversary.learning_rate = 0; }));
 }
 
 TEST(AutoencoderSettings, AreThePublishedOnesUnlessSaidOtherwise) {
@@ -261,7 +331,7 @@ TEST(AutoencoderSettings, AreThePublishedOnesUnlessSaidOtherwise) {
   EXPECT_EQ(settings.batch, 1'500u);
   EXPECT_EQ(settings.learning_rate, 1e-3);
   EXPECT_EQ(settings.beta, 5.0);
-  EXPECT_EQ(settings.ssim.window, 10);
+  EXPECT_EQ(settings.picture_loss.ssim.window, 10);
   EXPECT_EQ(settings.method, DomainMethod::kAlignment);
   EXPECT_EQ(AutoencoderSettings::WithoutAlignment().method, DomainMethod::kNone);
   EXPECT_EQ(AutoencoderSettings::NormalVariant().method, DomainMethod::kNormal);

@@ -151,6 +151,28 @@ TEST(FeatureCache, AppearsOnlyWhenItIsWhole) {
   EXPECT_EQ(FeatureCache::Open(files, kFile).size(), 0u);
 }
 
+TEST(FeatureCache, KeepsTheChosenCellsAndIsNamedByThem) {
+  FaultFileSystem files;
+  (void)WriteSampleCache(files, kFile, {0, 1, 2, 1});
+  const FeatureCache all = FeatureCache::Open(files, kFile);
+  FeatureCache some = FeatureCache::Open(files, kFile);
+  some.KeepOnly(std::vector<std::uint32_t>{1, 2, 3});
+  some.KeepOnly(std::vector<std::uint32_t>{0, 2});  // Cells 1 and 3 of the file.
+  ASSERT_EQ(some.size(), 2u);
+  EXPECT_EQ(some.domains(), std::vector<std::uint32_t>{1});
+  for (const auto& [cell, of_all] : {std::pair{0u, 1u}, std::pair{1u, 3u}}) {
+    EXPECT_EQ(some.Label(cell).picture, all.Label(of_all).picture);
+    EXPECT_EQ(some.RecordDigest(cell), all.RecordDigest(of_all));
+    EXPECT_TRUE(at::equal(ReadCells(some, std::vector<std::uint32_t>{cell}, at::kCPU).features,
+                          ReadCells(all, std::vector<std::uint32_t>{of_all}, at::kCPU).features));
+  }
+  EXPECT_NE(some.digest(), all.digest());
+  FeatureCache same = FeatureCache::Open(files, kFile);
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "must ascend", same.KeepOnly(std::vector<std::uint32_t>{2, 1}));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "stay below 4", same.KeepOnly(std::vector<std::uint32_t>{1, 4}));
+  EXPECT_EQ(same.size(), 4u) << "as it was";
+}
+
 TEST(FeatureCache, IsRefusedForAnotherLengthOrHeader) {
   FaultFileSystem files;
   (void)WriteSampleCache(files, kFile, {0, 1});

@@ -133,6 +133,12 @@ TEST(Ssim, RefusesWhatCannotBeCompared) {
   for (const double sigma : {0.0, -1.0, std::nan(""), std::numeric_limits<double>::infinity()}) {
     EXPECT_ERROR(ErrorCode::kInvalidInput, "sigma above 0", (void)SsimTaps({.sigma = sigma}));
   }
+  // Black pictures would be NaN without the constants.
+  for (const double constant : {0.0, -1e-4, 2.0, std::nan(""), std::numeric_limits<double>::infinity()}) {
+    EXPECT_ERROR(ErrorCode::kInvalidInput, "C1 and C2", (void)Ssim(x, x, {.c1 = constant}));
+    EXPECT_ERROR(ErrorCode::kInvalidInput, "C1 and C2", (void)Ssim(x, x, {.c2 = constant}));
+  }
+  EXPECT_NEAR(Ssim(x, x, {.c1 = kLeastSsimConstant, .c2 = kLeastSsimConstant}).item<double>(), 1.0, 1e-6);
 }
 
 }  // namespace

@@ -3,6 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+#include <string>
+#include <utility>
+
 #include "tests/expect_error.h"
 #include "tests/learning/features/cells/drawn_cells.h"
 
@@ -115,6 +119,24 @@ TEST(ClassicalSegmenter, GivesTheSameBitsEachTime) {
   ASSERT_EQ(first.size(), second.size());
   EXPECT_EQ(first[0].score, second[0].score);
   EXPECT_EQ(cv::norm(first[0].mask, second[0].mask, cv::NORM_INF), 0.0);
+}
+
+TEST(ClassicalSegmenter, IsAnotherFinderWithAnySettingChanged) {
+  const std::string usual = ClassicalSegmenter().Description();
+  EXPECT_EQ(ClassicalSegmenter(ClassicalSettings{}).Description(), usual);
+  EXPECT_EQ(usual.find('\n'), std::string::npos);
+  std::set<std::string> all = {usual};
+  const auto with = [&](const auto& change) {
+    ClassicalSettings settings;
+    change(settings);
+    all.insert(ClassicalSegmenter(settings).Description());
+  };
+  with([](ClassicalSettings& s) { s.working_side = 255; });
+  with([](ClassicalSettings& s) { s.red_density += 1e-12; });
+  with([](ClassicalSettings& s) { s.plain_density = 0.5; });
+  with([](ClassicalSettings& s) { std::swap(s.min_solidity, s.plain_from); });
+  with([](ClassicalSettings& s) { s.min_cell_side_share = 0.11; });
+  EXPECT_EQ(all.size(), 6u);
 }
 
 TEST(ClassicalSegmenter, RefusesWhatIsNotAColourPictureAndImpossibleSettings) {

@@ -29,6 +29,32 @@ class ScriptedFinder final : public CellFinder {
   std::size_t next_ = 0;
 };
 
+TEST(FinderScore, HandsOverEachPictureWithItsCellsInTheOrderOfTheDomain) {
+  const Scratch scratch;
+  AnnotatedFolder folder(scratch.path());
+  DrawnSmear smear = EmptySmear(200, 200);
+  AddLymphocyte(smear, {100, 100}, 40);
+  for (const char* name : {"1", "2", "3"}) {
+    folder.AddPicture(std::string(name) + ".png", smear.rgb);
+    folder.AddMask(std::string(name) + ".png", LevelsOf(smear));
+  }
+  const AnnotatedDomain domain(RealFileSystem(), scratch.path());
+  ScriptedFinder finder({{}, smear.cells, {smear.cells[0], smear.cells[0]}});
+  std::vector<std::size_t> counts;
+  FinderTally tally;
+  const auto take = [&](const AnnotatedPicture& picture, const std::vector<FoundCell>& found) {
+    EXPECT_EQ(picture.file, domain.entries()[counts.size()].file);
+    counts.push_back(found.size());
+    tally.Add(picture, found);
+  };
+  EXPECT_ERROR(
+      ErrorCode::kInterrupted, "stopped after 3 of 3",
+      FindInDomain(finder, domain, Split::kTrain, take, [](std::uint64_t done, std::uint64_t) { return done < 3; }));
+  EXPECT_EQ(counts, (std::vector<std::size_t>{0, 1, 2}));
+  EXPECT_EQ(tally.Score().found, 2u);
+  EXPECT_EQ(tally.Score().extra, 1u);
+}
+
 TEST(FinderScore, CountsFoundMissedAndExtraCells) {
   const Scratch scratch;
   AnnotatedFolder folder(scratch.path());

@@ -94,17 +94,18 @@ TEST_P(WrongSettings, AreRefusedByName) {
 
 INSTANTIATE_TEST_SUITE_P(
     Table, WrongSettings,
-    testing::Values(Wrong{"OneClass", "classes", [](DetectorSettings& s) { s.classes = 1; }},
-                    Wrong{"Lite0Published", "residual bodies",
-                          [](DetectorSettings& s) { s.form = DetectorForm::kPublished; }},
-                    Wrong{"NoRatios", "anchor_ratios", [](DetectorSettings& s) { s.anchor_ratios.clear(); }},
-                    Wrong{"HugeFrame", "frame.max_side", [](DetectorSettings& s) { s.frame.max_side = 1 << 20; }},
-                    Wrong{"FrameUpsideDown", "frame.max_side", [](DetectorSettings& s) { s.frame.max_side = 100; }},
-                    Wrong{"NegativeEpsilon", "batch_epsilon", [](DetectorSettings& s) { s.batch_epsilon = -1; }},
-                    Wrong{"HugeChannels", "channels", [](DetectorSettings& s) { s.channels = 1 << 30; }},
-                    Wrong{"NoProposals", "proposals", [](DetectorSettings& s) { s.proposals.after_testing = 0; }},
-                    Wrong{"ZeroDeviation", "deviation", [](DetectorSettings& s) { s.frame.deviation[1] = 0; }},
-                    Wrong{"LevelBeyond", "first_rpn_level", [](DetectorSettings& s) { s.first_rpn_level = 5; }}),
+    testing::Values(
+        Wrong{"OneClass", "classes", [](DetectorSettings& s) { s.classes = 1; }},
+        Wrong{"Lite0Published", "residual bodies", [](DetectorSettings& s) { s.form = DetectorForm::kPublished; }},
+        Wrong{"NoRatios", "anchor_ratios", [](DetectorSettings& s) { s.anchor_ratios.clear(); }},
+        Wrong{"HugeFrame", "frame.max_side", [](DetectorSettings& s) { s.frame.max_side = 1 << 20; }},
+        Wrong{"FrameUpsideDown", "frame.max_side", [](DetectorSettings& s) { s.frame.max_side = 100; }},
+        Wrong{"NegativeEpsilon", "batch_epsilon", [](DetectorSettings& s) { s.batch_epsilon = -1; }},
+        Wrong{"HugeChannels", "channels", [](DetectorSettings& s) { s.channels = 1 << 30; }},
+        Wrong{"NoProposals", "proposals", [](DetectorSettings& s) { s.proposals.after_testing = 0; }},
+        Wrong{"TooManyDetections", "detections.most", [](DetectorSettings& s) { s.detections.most = 2001; }},
+        Wrong{"ZeroDeviation", "deviation", [](DetectorSettings& s) { s.frame.deviation[1] = 0; }},
+        Wrong{"LevelBeyond", "first_rpn_level", [](DetectorSettings& s) { s.first_rpn_level = 5; }}),
     [](const auto& row) { return row.param.name; });
 
 TEST(DetectorSettings, RefuseTextThatIsNotTheirs) {

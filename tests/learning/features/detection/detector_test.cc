@@ -6,6 +6,7 @@
 #include <torch/types.h>
 
 #include <cmath>
+#include <limits>
 #include <map>
 #include <string>
 #include <vector>
@@ -131,6 +132,47 @@ TEST(Detector, GivesBoxesMasksAndFeaturesOfThePicturesSize) {
   }
 }
 
+TEST(Detector, GridsAreWhatMasksArePastedFromAndTheSureOnesComeFirst) {
+  DetectorSettings settings = TinySettings();
+  settings.detections.min_score = 0;
+  settings.detections.most = 7;
+  const Detector detector = RecipeDetector(settings);
+  const std::vector<at::Tensor> pictures = {RecipePicture(0, 50, 70), RecipePicture(1, 64, 40)};
+  const std::vector<Detections> found = detector.Detect(pictures, {.masks = true, .grids = true});
+  for (const Detections& of_picture : found) {
+    ASSERT_EQ(of_picture.grids.sizes(), (std::vector<std::int64_t>{7, kMaskSide, kMaskSide}));
+    const at::Tensor pasted = PasteMasks(settings.form, of_picture.grids, of_picture.boxes, of_picture.masks.size(1),
+                                         of_picture.masks.size(2));
+    EXPECT_TRUE(at::equal(pasted, of_picture.masks));
+  }
+  const double score = found[0].scores[2].item<double>();
+  const std::vector<Detections> sure =
+      detector.Detect(pictures, {.masks = false, .features = true, .grids = true, .min_score = score});
+  for (std::size_t i = 0; i < 2; ++i) {
+    const std::int64_t count = (found[i].scores >= score).sum().item<std::int64_t>();
+    ASSERT_EQ(sure[i].size(), count);
+    EXPECT_FALSE(sure[i].masks.defined());
+    EXPECT_EQ(sure[i].features.size(0), count);
+    EXPECT_TRUE(at::equal(sure[i].boxes, found[i].boxes.slice(0, 0, count)));
+    EXPECT_LT(LargestDifference(sure[i].grids, found[i].grids.slice(0, 0, count)), 1e-5);
+  }
+  EXPECT_GE(sure[0].size(), 3);
+  EXPECT_LT(sure[0].size() + sure[1].size(), 14);
+}
+
+TEST(Detector, RefusesMoreMasksThanMemoryIsSetAsideFor) {
+  DetectorSettings settings = TinySettings();
+  settings.proposals = {
+      .before_testing = 2000, .after_testing = kMaxDetections, .overlap = 1, .min_side = 0};  // Whatever there is.
+  settings.detections = {.min_score = 0, .overlap = 1, .min_side = 0, .most = kMaxDetections};
+  const Detector detector = RecipeDetector(settings);
+  const at::Tensor large = at::full({3, 2000, 2000}, 100.0F);
+  const Detections found = detector.Detect({large}, {.masks = false, .grids = true}).front();
+  ASSERT_GT(found.size() * 2000 * 2000, kMaxMaskBytes);
+  EXPECT_EQ(found.grids.size(0), found.size());
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "a lower detections.most", (void)detector.Detect({large}));
+}
+
 TEST(Detector, FindsTheSameAloneAndInABatchOfOneSize) {
   DetectorSettings settings = TinySettings();
   settings.detections.min_score = 0;
@@ -173,6 +215,66 @@ TEST(Detector, OfThePublishedFormFindsInsideThePictureAndAtLeastItsScore) {
   EXPECT_LE(found.boxes.select(1, 3).max().item<double>(), 120 + 1e-3);
   EXPECT_EQ(found.features.size(1), 8);
   EXPECT_TRUE(found.features.isfinite().all().item<bool>());
+}
+
+// Of either form, and small; a box may have any size.
+DetectorSettings SettingsForRules(DetectorForm form) {
+  DetectorSettings settings = TinySettings();
+  if (form == DetectorForm::kPublished) {
+    settings = PublishedDetector(DetectorBody::kResNet50);
+    settings.channels = 8;
+    settings.rpn_channels = 8;
+    settings.head_width = 16;
+    settings.frame = {
+        .first_side = 100, .min_side = 112, .max_side = 128, .mean = settings.frame.mean, .deviation = {1, 1, 1}};
+  }
+  settings.proposals.min_side = 0;
+  settings.detections.min_side = 0;
+  settings.detections.min_score = 0.5;
+  return settings;
+}
+
+TEST(Detector, ProposesNothingThatIsNotFinite) {
+  constexpr float kNan = std::numeric_limits<float>::quiet_NaN(), kInfinity = std::numeric_limits<float>::infinity();
+  for (const DetectorForm form : kDetectorForms) {
+    DetectorSettings settings = SettingsForRules(form);
+    settings.proposals.before_testing = 4;
+    const Detector detector = RecipeDetector(settings);
+    const PreparedPictures prepared = detector.Prepare({RecipePicture(0, 64, 64)});
+    const at::Tensor left = at::arange(7, at::kFloat) * 8, top = at::full({7}, 4.0F);
+    const AnchorSet anchors{at::stack({left, top, left + 6, top + 6}, 1), {7}};
+    RpnOutput rpn{at::tensor({kNan, kInfinity, 5.0F, -kInfinity, 3.0F, 4.0F, 2.0F}).view({1, 7}), at::zeros({1, 7, 4})};
+    rpn.deltas[0][5].fill_(kNan);
+    rpn.deltas[0][6].fill_(kInfinity);
+    // Of the four best that are finite, 2, 5, 4 and 6, two have boxes that are not.
+    const Proposals proposals = detector.Propose(rpn, anchors, prepared, false);
+    ASSERT_EQ(proposals.boxes[0].size(0), 2) << DetectorFormName(form);
+    EXPECT_LT(LargestDifference(proposals.boxes[0], anchors.boxes.index_select(0, at::tensor({2, 4}, at::kLong))),
+              1e-4);
+    EXPECT_LT(LargestDifference(proposals.scores[0], at::sigmoid(at::tensor({5.0F, 3.0F}))), 1e-6);
+    // A network that says nothing else proposes nothing.
+    rpn.objectness.fill_(kNan);
+    EXPECT_EQ(detector.Propose(rpn, anchors, prepared, false).boxes[0].size(0), 0);
+  }
+}
+
+TEST(Detector, FindsNothingThatIsNotFinite) {
+  constexpr float kNan = std::numeric_limits<float>::quiet_NaN(), kInfinity = std::numeric_limits<float>::infinity();
+  for (const DetectorForm form : kDetectorForms) {
+    const Detector detector = RecipeDetector(SettingsForRules(form));
+    const PreparedPictures prepared = detector.Prepare({RecipePicture(0, 64, 64)});
+    const at::Tensor boxes = at::tensor({10.0F, 10.0F, 20.0F, 20.0F, 25.0F, 10.0F, 35.0F, 20.0F, 40.0F, 10.0F, 50.0F,
+                                         20.0F, 10.0F, 30.0F, 20.0F, 40.0F})
+                                 .view({4, 4});
+    BoxHeadOutput head{at::tensor({0.0F, 8.0F}).repeat({4, 1}), at::zeros({4, 2, 4})};
+    head.logits[1].fill_(kNan);
+    head.deltas[2].fill_(kInfinity);
+    head.deltas[3].fill_(kNan);
+    const Detections found = detector.Finish(head, {boxes}, prepared).front();
+    ASSERT_EQ(found.size(), 1) << DetectorFormName(form);
+    EXPECT_LT(LargestDifference(found.frame_boxes, boxes.slice(0, 0, 1)), 1e-4);
+    EXPECT_TRUE(at::isfinite(found.boxes).all().item<bool>());
+  }
 }
 
 TEST(Detector, GradientsReachExactlyTheTrainedTensors) {

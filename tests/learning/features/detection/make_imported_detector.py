@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # tests/learning/features/detection/make_imported_detector.py
 # SPDX-License-Identifier: Apache-2.0
-"""Writes a detector's file for detector_file_test.cc: a state dict with the names of torchvision's published Mask R-CNN
-file (those from before 0.14), taken through scripts/import_weights.py.
+"""Writes a detector's file for imported_detector_test.cc: a state dict with the names of torchvision's published Mask
+R-CNN file (those from before 0.14), taken through scripts/import_weights.py.
 
     python make_imported_detector.py OUTPUT.safetensors
 

@@ -98,6 +98,19 @@ TEST(GaussianReference, RefusesWhatIsNoCovariance) {
   EXPECT_ERROR(ErrorCode::kInvalidInput, "components", (void)GaussianReference({}));
 }
 
+TEST(GaussianReference, RefusesMoreThanMemoryIsSetAsideForBeforeItComputes) {
+  // Widths alone decide: these have no covariance at all, which would be named otherwise.
+  const auto make = [](std::size_t components, std::size_t columns) {
+    (void)GaussianReference(std::vector<GaussianComponent>(
+        components, GaussianComponent{.mean = std::vector<double>(columns), .covariance = {}, .rows = 10}));
+  };
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "more than memory", make(17, 2'048));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "more than memory", make(1'024, 257));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "do not have 2048 features", make(16, 2'048));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "do not have 256 features", make(1'024, 256));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "1 to 2048 features", make(1, 2'049));
+}
+
 TEST(DriftCheck, SeesAnotherDistributionThroughPublishedMomentsOnly) {
   const GaussianReference consortium({MomentsOf(Correlated(400, 7)), MomentsOf(Correlated(300, 8))});
   const DriftReport same = CheckDrift(Correlated(150, 9), consortium);
@@ -153,6 +166,15 @@ TEST(DriftCheck, ReportsOfOthersAreReadStrictly) {
                (void)DriftReport::FromJson(with("members_as_far", 1), "r"));
   EXPECT_ERROR(ErrorCode::kInvalidInput, "'latents'", (void)DriftReport::FromJson(with("latents", 1), "r"));
   EXPECT_ERROR(ErrorCode::kInvalidInput, "pictures_used", (void)DriftReport::FromJson(with("pictures_used", 61), "r"));
+}
+
+TEST(DriftCheck, StopsWhenAsked) {
+  const auto at_once = [] { return true; };
+  EXPECT_ERROR(ErrorCode::kInterrupted, "stopped",
+               (void)CheckDrift(Correlated(50, 1), Correlated(50, 2), {}, {}, at_once));
+  EXPECT_ERROR(
+      ErrorCode::kInterrupted, "stopped",
+      (void)CheckDrift(Correlated(50, 1), GaussianReference({MomentsOf(Correlated(400, 7))}), {}, {}, at_once));
 }
 
 TEST(DriftCheck, RefusesTooFewPicturesAndConstantFeatures) {

@@ -161,6 +161,17 @@ TEST(Tsne, StopsWhenAsked) {
   EXPECT_EQ(last, 3u);
 }
 
+TEST(Tsne, StopsBeforeTheFirstStepToo) {
+  std::uint32_t asked = 0;
+  EXPECT_ERROR(ErrorCode::kInterrupted, "not finished",
+               (void)RunTsne(Rows(), {.perplexity = 20}, {}, [&](std::uint32_t done, std::uint32_t total) {
+                 EXPECT_EQ(done, 0u);
+                 EXPECT_EQ(total, 1'000u);
+                 return ++asked < 7;
+               }));
+  EXPECT_EQ(asked, 7u);
+}
+
 TEST(Tsne, RefusesWhatItCannotMap) {
   EXPECT_ERROR(ErrorCode::kInvalidInput, "perplexity", (void)RunTsne(Rows(), {.perplexity = 30}));
   EXPECT_ERROR(ErrorCode::kInvalidInput, "all rows are equal", (void)RunTsne(FeatureMatrix(50, 3), {.perplexity = 5}));

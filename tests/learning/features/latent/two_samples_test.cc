@@ -126,6 +126,22 @@ TEST(TwoSamples, DrawsAsManyRowsAsAllowedAndAlwaysTheSame) {
   EXPECT_EQ(CompareSamples(drawn_x, drawn_y, settings).unbiased, first.unbiased);
 }
 
+TEST(TwoSamples, StopsBetweenPermutationsWhenAsked) {
+  const FeatureMatrix x = NormalFeatures(20, 3, 1), y = NormalFeatures(30, 3, 2);
+  std::uint32_t whole = 0;
+  const auto count = [&] {
+    ++whole;
+    return false;
+  };
+  const TwoSampleResult result = CompareSamples(x, y, {.permutations = 40}, count);
+  EXPECT_EQ(result.p_denominator, 41u);
+  EXPECT_GE(whole, 40u + 50u);  // Permutations, and rows of the kernel.
+  std::uint32_t asked = 0;
+  EXPECT_ERROR(ErrorCode::kInterrupted, "run the same command again",
+               (void)CompareSamples(x, y, {.permutations = 40}, [&] { return ++asked == whole - 5; }));
+  EXPECT_EQ(asked, whole - 5);
+}
+
 TEST(TwoSamples, RefusesWhatSaysNothing) {
   const FeatureMatrix x = NormalFeatures(20, 3, 1);
   FeatureMatrix constant(20, 3);
