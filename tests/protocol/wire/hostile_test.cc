@@ -46,14 +46,14 @@ class Hostile : public WireTest {
     return socket;
   }
 
-  // After `frame` nothing that the peer says is heard. libzmq 4.3.4 closes the connection only when the next heartbeat
-  // is not answered (its error code is overwritten while it tells the monitor), so the test does not wait for that.
+  // After `frame` nothing that the peer says is heard. libzmq 4.3.4 closes the connection at once or only when the next
+  // heartbeat is not answered (telling the monitor may overwrite its error code), so the test waits for neither.
   void ExpectLastWord(RawSocket& socket, const Bytes& frame, RawCurvePeer& peer) {
     ASSERT_TRUE(socket.Send(frame));
     const auto event = NextEvent(*server_);
     ASSERT_TRUE(event);
     EXPECT_EQ(event->kind, ServerEvent::Kind::kHandshakeRefused);
-    ASSERT_TRUE(socket.Send(peer.MessageFrame(EncodeMessage(Pong{}))));
+    (void)socket.Send(peer.MessageFrame(EncodeMessage(Pong{})));
     ExpectServerServes();  // Fails if that Pong comes through.
   }
 
@@ -159,7 +159,9 @@ TEST_F(Hostile, WithoutAnAuthenticatorNobodyComesIn) {
   authenticator_.reset();
   const auto client = Dial(SiteOptions());
   ASSERT_TRUE(NextRefusedHandshake(*server_));
-  EXPECT_FALSE(client->NextEvent());  // It hears nothing and gives up when its own time is over.
+  // Whether libzmq closes the connection at once or leaves it to the client's patience depends on timing (see
+  // ExpectLastWord): the client may hear of a failure by now, never that it is in.
+  while (const auto event = client->NextEvent()) EXPECT_NE(event->news, ConnectionNews::kReady) << event->detail;
   EXPECT_FALSE(client->Send(Ping{}));
   authenticator_ = std::make_unique<Authenticator>(context_, allowlist_, clock_);
   ExpectServerServes();
