@@ -16,7 +16,9 @@
 #include "common/error.h"
 #include "common/safetensors.h"
 #include "protocol/federation/derived_model.h"
+#include "protocol/federation/drift_reference.h"
 #include "protocol/federation/head_solve.h"
+#include "protocol/federation/moments_object.h"
 #include "protocol/federation/round_merge.h"
 #include "protocol/federation/update_rules.h"
 #include "protocol/objects/object_store.h"
@@ -74,6 +76,8 @@ void Replay::Check(const FederationState& state, const Entry& entry) {
     CheckFisher(*statement);
   }
   if (statement->statement.kind == StatementKind::kMeans) CheckMeans(state, *statement);
+  if (statement->statement.kind == StatementKind::kMoments) CheckMoments(state, *statement);
+  if (statement->statement.kind == StatementKind::kDrift) CheckDrift(state, *statement);
   if (statement->statement.kind == StatementKind::kSums) {
     state.Check(entry);  // The plan must be one that sums.
     CheckSums(state, *statement);
@@ -94,6 +98,12 @@ void Replay::CheckTaskOpened(const FederationState& state, const TaskOpenedEntry
   if (const auto& extractor = state.plan().model.extractor; extractor && entry.task == 0) {
     RequireObject(extractor->detector, "the plan's detector");
     RequireObject(extractor->autoencoder, "the plan's autoencoder");
+  }
+  if (state.plan().TrainsAutoencoder() && entry.task == 0) {
+    RequireObject(state.plan().model.detector.value(), "the plan's detector");
+    // Rounds begin from it as it is: it has no head to grow.
+    RequireObject(state.model(), "initial weights");
+    CopyFile(object_(state.model()), scratch_ / kCurrent);
   }
   if (state.plan().KeepsSlowModel() && entry.task > 0 && state.HeadGrows()) {
     const Digest slow = GrowHead(files_, scratch_ / kSlow, scratch_ / kNextSlow, state.plan().seed, entry.task,
@@ -156,6 +166,30 @@ void Replay::CheckMeans(const FederationState& state, const StatementEntry& entr
   if (const auto why =
           WhyNoMeans(ReadMeans(*files_.OpenForRead(object_(report.values)), layout), layout, report.classes)) {
     throw Error(ErrorCode::kRefused, what + ": " + *why + ", yet they were taken");
+  }
+}
+
+void Replay::CheckMoments(const FederationState& state, const StatementEntry& entry) const {
+  state.Check({.at_ms = 0, .body = entry});  // The plan must be one that asks for them.
+  const std::string what = "latent moments of " + entry.site;
+  if (IsBelowMinPictures({entry.statement.body, what})) return;  // Too few pictures were left.
+  const auto report = MomentsReport::FromJson({entry.statement.body, what});
+  RequireObject(report.values, what);
+  if (const auto why = WhyNoMoments(*files_.OpenForRead(object_(report.values)), report, state.plan())) {
+    throw Error(ErrorCode::kRefused, what + ": " + *why + ", yet they were taken");
+  }
+}
+
+void Replay::CheckDrift(const FederationState& state, const StatementEntry& entry) const {
+  state.Check({.at_ms = 0, .body = entry});  // All but the reference, which needs the objects.
+  const std::string what = "drift of " + entry.site;
+  const auto answer = DriftAnswerFromJson({entry.statement.body, what});
+  const auto open = [this, &what](const Digest& digest) {
+    RequireObject(digest, what);
+    return files_.OpenForRead(object_(digest));
+  };
+  if (const auto why = WhyAnotherReference(state, answer, open)) {
+    throw Error(ErrorCode::kRefused, what + ": " + *why + ", yet it was taken");
   }
 }
 

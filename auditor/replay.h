@@ -37,6 +37,8 @@ class Replay {
   void CheckGrownHead(const FederationState& state, const TaskOpenedEntry& entry);
   void CheckFisher(const StatementEntry& entry) const;
   void CheckMeans(const FederationState& state, const StatementEntry& entry) const;
+  void CheckMoments(const FederationState& state, const StatementEntry& entry) const;
+  void CheckDrift(const FederationState& state, const StatementEntry& entry) const;
   // Derives the model to be scored again.
   void CheckDerived(const FederationState& state, const ModelDerivedEntry& entry);
   // Of the current model's updates.

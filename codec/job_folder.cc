@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "codec/job_folder.h"
 
+#include <algorithm>
 #include <array>
+#include <utility>
 
+#include "codec/drift_report.h"
 #include "codec/plan.h"
 #include "common/error.h"
 #include "common/json_fields.h"
@@ -13,8 +16,9 @@ using nlohmann::json;
 
 namespace {
 
-constexpr std::array<std::string_view, 12> kKindNames{"commit", "train", "select",  "evaluate", "judge", "sum",
-                                                      "agree",  "seal",  "receive", "fisher",   "means", "remove"};
+constexpr std::array<std::string_view, 14> kKindNames{"commit", "train",  "select",  "evaluate", "judge",
+                                                      "sum",    "agree",  "seal",    "receive",  "fisher",
+                                                      "means",  "remove", "moments", "drift"};
 constexpr std::int64_t kJobFormat = 1;
 
 void RequireFormat(JsonFields& fields) {
@@ -24,13 +28,26 @@ void RequireFormat(JsonFields& fields) {
   }
 }
 
+JobDrift ReadDrift(JsonFields fields, std::size_t hospitals) {
+  JobDrift drift{.seed = fields.Unsigned("seed", kMaxDriftSeed),
+                 .permutations = static_cast<std::uint32_t>(
+                     fields.Integer("permutations", kMinPlanPermutations, kMaxPlanPermutations)),
+                 .rows = static_cast<std::uint32_t>(fields.Unsigned("rows", kMaxDriftRows)),
+                 .members = {}};
+  if (drift.rows < kMinDriftRows) fields.Fail("rows", "are fewer than tell anything");
+  drift.members = fields.Integers("members", hospitals, -kMaxDiscrepancyMillionths, kMaxDiscrepancyMillionths);
+  fields.RequireAllRead();
+  return drift;
+}
+
 }  // namespace
 
 std::string_view JobKindName(JobKind kind) noexcept { return kKindNames[static_cast<std::size_t>(kind)]; }
 
 std::string Job::Name() const {
   std::string name = plan.Hex().substr(0, 8) + "-t" + std::to_string(task);
-  if (kind == JobKind::kTrain || kind == JobKind::kJudge) name += "-r" + std::to_string(round);
+  const bool of_round = kind == JobKind::kTrain || kind == JobKind::kJudge || kind == JobKind::kMoments;
+  if (of_round) name += "-r" + std::to_string(round);
   name += "-" + std::string(JobKindName(kind));
   // A round has a candidate for each halving.
   if (kind == JobKind::kJudge) name += "-" + model.Hex().substr(0, 8);
@@ -60,6 +77,15 @@ std::string Job::ToText() const {
                                {"fisher", anchor.fisher ? json(anchor.fisher->Hex()) : json(nullptr)}});
   }
   if (slow) text["slow"] = slow->Hex();
+  for (const JobMoments& other : moments) {
+    text["moments"].push_back({{"site", other.site}, {"moments", other.moments.Hex()}});
+  }
+  if (drift) {
+    text["drift"] = {{"seed", drift->seed},
+                     {"permutations", drift->permutations},
+                     {"rows", drift->rows},
+                     {"members", drift->members}};
+  }
   return text.dump();
 }
 
@@ -107,9 +133,25 @@ Job Job::FromText(std::string_view text, const std::string& where) {
     }
   }
   if (fields.Has("slow")) job.slow = fields.Sha256Digest("slow");
-  if ((!job.anchors.empty() || job.slow) && job.kind != JobKind::kTrain) {
-    fields.Fail("anchors", "and slow belong to training jobs");
+  if (fields.Has("moments")) {
+    for (JsonFields& item : fields.Objects("moments", kMaxSites - 1)) {
+      JobMoments other{.site = item.Text("site", kMaxNameBytes), .moments = item.Sha256Digest("moments")};
+      item.RequireAllRead();
+      const bool known = std::any_of(job.moments.begin(), job.moments.end(),
+                                     [&](const JobMoments& earlier) { return earlier.site == other.site; });
+      if (!IsPlainName(other.site) || other.site == job.site || known) {
+        item.Fail("site", "is not another site's plain name, each named once");
+      }
+      job.moments.push_back(std::move(other));
+    }
   }
+  const bool compares = job.kind == JobKind::kDrift;
+  if ((!job.anchors.empty() || job.slow || (!job.moments.empty() && !compares)) && job.kind != JobKind::kTrain) {
+    fields.Fail("anchors", "and slow and moments belong to training jobs");
+  }
+  if (fields.Has("drift") != compares) fields.Fail("drift", "does not fit the kind of job");
+  if (compares && job.moments.empty()) fields.Fail("moments", "are missing: there is nothing to compare with");
+  if (compares) job.drift = ReadDrift(fields.Object("drift"), job.moments.size());
   fields.RequireAllRead();
   return job;
 }

@@ -7,8 +7,9 @@
 //     jobs/objects/<sha256>        model files and canonical integers, written by the agent, named by content
 //     jobs/plans/<sha256>.toml     the signed plan's text, likewise
 //     jobs/todo/<job>.json         one job; appears complete, by rename
-//     jobs/done/<job>/report.json  the result, with update.hfu for a training job, fisher.hfu, means.hfu, sums.hfs,
-//                                  scores.hfh and bundle.hfx for the job that makes them; the folder appears by rename
+//     jobs/done/<job>/report.json  the result, with update.hfu for a training job, fisher.hfu, means.hfu, moments.hfl,
+//                                  sums.hfs, scores.hfh and bundle.hfx for the job that makes them; the folder appears
+//                                  by rename
 //     jobs/progress.json           what the trainer is doing now; replaced by rename
 //
 // A job is a pure description: the same job, plan, models and pictures give the same result, so a trainer that died
@@ -30,7 +31,7 @@
 namespace hemafed {
 
 inline constexpr std::size_t kMaxJobBytes =
-    16 << 10;  // A job.json has about 600 bytes, 3,000 with a partner, 13,000 with 63 anchors.
+    16 << 10;  // A job.json has about 600 bytes, 3,000 with a partner, 13,000 with 63 anchors or others' moments.
 inline constexpr std::size_t kMaxReportBytes = 60'000;  // A report becomes one log entry (docs/round_log.md).
 inline constexpr std::size_t kMaxProgressBytes = 4 << 10;
 
@@ -47,6 +48,9 @@ enum class JobKind : std::uint8_t {
   kFisher,    // Fisher information of the task's pictures under its model; writes it (strategy ewc).
   kMeans,     // Class means of this site's exemplars under the task's model; writes them (strategy icarl).
   kRemove,    // Remove pictures of a bundle that their giver has withdrawn.
+  kMoments,   // Moments of the latents of this site's cells under the round's base; writes them (strategy alignment).
+              // Under a plan with [drift]: of the latents of its training pictures.
+  kDrift,     // Compare those latents with the moments that other hospitals stated (docs/drift_check.md).
 };
 
 [[nodiscard]] std::string_view JobKindName(JobKind kind) noexcept;
@@ -70,12 +74,28 @@ struct JobAnchor {
   bool operator==(const JobAnchor&) const = default;
 };
 
+// Moments that another hospital stated in this round.
+struct JobMoments {
+  std::string site;
+  Digest moments;  // Of the file, docs/latent_moments.md.
+  bool operator==(const JobMoments&) const = default;
+};
+
+// How latents are compared with other hospitals' moments.
+struct JobDrift {
+  std::uint64_t seed = 0;  // At most kMaxDriftSeed (codec/drift_report.h).
+  std::uint32_t permutations = 0;
+  std::uint32_t rows = 0;
+  std::vector<std::int64_t> members;  // The others' own mmd2_unbiased_millionths, of those that have one.
+  bool operator==(const JobDrift&) const = default;
+};
+
 struct Job {
   JobKind kind = JobKind::kCommit;
   Digest plan;
   std::string site;
   std::uint32_t task = 0;
-  std::uint32_t round = 0;            // Training and judging jobs only; 0 otherwise.
+  std::uint32_t round = 0;            // Training, judging and moments jobs only; 0 otherwise.
   bool rehearsing = false;            // Train on this site's exemplars of its earlier tasks instead of its pictures.
   Digest model;                       // Base of a training job; the model to select with, evaluate or judge otherwise.
   std::optional<Digest> teacher;      // Model before the task; none in the first task or without distillation.
@@ -84,6 +104,9 @@ struct Job {
   std::optional<JobPartner> partner;  // Of sealing, receiving and removing jobs, and only of them.
   std::vector<JobAnchor> anchors;     // Of training jobs under strategies ewc and derpp; earlier tasks, ascending.
   std::optional<Digest> slow;         // Of training jobs under strategy slow_fast: the slow model.
+  std::vector<JobMoments> moments;    // Of training jobs under strategy alignment: what the site's term needs; of drift
+                                      // jobs: of all hospitals before this one.
+  std::optional<JobDrift> drift;      // Of drift jobs, and only of them.
 
   // An agreement is given before the initial weights need to be there, and a removal is about no model.
   [[nodiscard]] bool NeedsModel() const { return kind != JobKind::kAgree && kind != JobKind::kRemove; }
@@ -138,5 +161,6 @@ inline constexpr std::string_view kSumsFileName = "sums.hfs";
 inline constexpr std::string_view kFisherFileName = "fisher.hfu";
 inline constexpr std::string_view kMeansFileName = "means.hfu";
 inline constexpr std::string_view kBundleFileName = "bundle.hfx";
+inline constexpr std::string_view kMomentsFileName = "moments.hfl";
 
 }  // namespace hemafed

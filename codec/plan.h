@@ -43,6 +43,7 @@ enum class StrategyKind : std::uint8_t {
   kDerpp,       // Exemplars with the answers that the model gave when their task ended.
   kWa,          // Softened distillation; new head rows get the old ones' length (codec/aligned_head.h).
   kSlowFast,    // A second model follows slowly; exemplars are answered as it does (codec/slow_model.h).
+  kAlignment,   // An autoencoder of cells, its latents drawn together across hospitals (docs/latent_moments.md).
 };
 [[nodiscard]] std::string_view StrategyName(StrategyKind kind) noexcept;
 
@@ -60,6 +61,10 @@ enum class Rotation : std::uint8_t { kNone, kQuarter, kAny };
 // The architecture whose pictures are latents, not pixels (docs/extractor.md).
 inline constexpr std::string_view kLatentArchitecture = "ae_cfe";
 
+// The architecture that is trained as what it will be in plans of the other one: AE-CFE's autoencoder of cells. It has
+// no head and no classes, so nothing is scored.
+inline constexpr std::string_view kAutoencoderArchitecture = "cell_autoencoder";
+
 // The frozen files that find a picture's cell and turn it into the latent that the model sees.
 struct ExtractorPlan {
   Digest detector;
@@ -67,20 +72,32 @@ struct ExtractorPlan {
   bool operator==(const ExtractorPlan&) const = default;
 };
 
+// Numbers of the latents that plans of kLatentArchitecture see: its first layer is for as many (learning/models/).
+inline constexpr std::uint32_t kSeenLatentWidth = 50;
+
 struct ModelPlan {
-  std::string architecture;   // learning/models/architecture.h
-  std::string normalisation;  // "batch_frozen" (imported weights), "group" or "group_ws" (random weights).
+  std::string architecture;  // learning/models/architecture.h
+  // "batch_frozen" (imported weights), "group" or "group_ws" (random weights); empty for an autoencoder, which has its
+  // own.
+  std::string normalisation;
   std::uint32_t input_px = 0;
   Digest weights;                          // The initial model file, without head.
   std::optional<ExtractorPlan> extractor;  // ae_cfe only.
+  std::optional<Digest> detector;          // cell_autoencoder only: what finds the cells that it learns from.
+  std::uint32_t latent = 0;                // cell_autoencoder only: numbers of its latent.
   double dropout = 0;
 
-  // Every file that must be there before the plan can begin: the weights, and of an extractor detector and autoencoder.
+  // Numbers of the latents that the plan is about: those that it trains, or sees; 0 for plans of pixels.
+  [[nodiscard]] std::uint32_t LatentWidth() const { return extractor ? kSeenLatentWidth : latent; }
+  // Frozen files that pictures go through on their way to the model: detector and autoencoder, the detector, or none.
+  [[nodiscard]] std::vector<Digest> FrozenFiles() const;
+  // Every file that must be there before the plan can begin: the weights, then the frozen ones.
   [[nodiscard]] std::vector<Digest> Files() const;
 };
 
+// Of an autoencoder only steps, batch, learning rate and threads: Adam as published.
 struct TrainingPlan {
-  std::uint32_t steps = 0;  // SGD steps of one round at each participating site.
+  std::uint32_t steps = 0;  // Of one round at each participating site.
   std::uint32_t batch = 0;
   double learning_rate = 0;
   LearningRateSchedule schedule = LearningRateSchedule::kConstant;
@@ -111,10 +128,13 @@ struct StrategyPlan {
   double penalty_share = 0;           // ewc: lambda.
   double importance = 0;              // ewc.
   std::uint32_t fisher_pictures = 0;  // ewc: on which the Fisher information is measured.
-  double alpha = 0, beta = 0;         // derpp: weights of stored answers and of labels.
+  double alpha = 0, beta = 0;         // derpp: weights of stored answers and of labels. alignment: beta alone, of the
+                                      // alignment term; 0: hospitals are not aligned.
   double temperature = 0;             // wa.
   std::uint32_t slow_rate = 0;        // slow_fast: in 2^-15, how far the slow model follows in one round.
   double consistency = 0;             // slow_fast: weight of the slow model's answers.
+  std::string source;                 // alignment with a beta: the hospital whose latents the others' are drawn to.
+  std::uint32_t window = 0;           // alignment: of the structural similarity, in pixels.
 };
 
 struct RehearsalPlan {
@@ -164,7 +184,16 @@ struct RetentionPlan {
   std::uint32_t halvings = 0;             // How often a step that drops more is halved before it is given up.
 };
 
-// What is done about a site that does not answer. A task's active site is always waited for.
+// How a hospital's latents are compared with those of the hospitals before it (docs/drift_check.md).
+struct DriftPlan {
+  std::uint32_t permutations = 0;
+  std::uint32_t rows = 0;  // Most of either side in the test.
+};
+// With fewer no p below 0.01 could come out; more say nothing that a reader could use.
+inline constexpr std::int64_t kMinPlanPermutations = 99, kMaxPlanPermutations = 9'999;
+
+// What is done about a site that does not answer. A task's active site is always waited for; where sites train as
+// equals, so is the alignment's source.
 enum class AbsenceRule : std::uint8_t {
   kWait,   // It is waited for.
   kSkip,   // The task goes on without it.
@@ -172,7 +201,7 @@ enum class AbsenceRule : std::uint8_t {
 };
 
 struct AbsencePlan {
-  AbsenceRule rehearsing = AbsenceRule::kWait;  // Of sites that rehearse or judge.
+  AbsenceRule rehearsing = AbsenceRule::kWait;  // Of sites that rehearse or judge, or train beside the task's own.
   bool skips_evaluations = false;               // Whether a task may close without a site's evaluation.
   bool joins_late = false;    // Whether a site may join as late as the first task that it takes part in.
   std::uint32_t after_s = 0;  // So long after a task, round, candidate or evaluation was opened; 0: never.
@@ -180,6 +209,7 @@ struct AbsencePlan {
 
 struct TaskPlan {
   std::string site;
+  std::vector<std::string> with;                  // Hospitals that train at the same time, as equals.
   std::uint32_t rounds = 0;                       // 1 where nothing is trained.
   ClassSet classes;                               // Those whose pictures it trains on.
   TrainingPlan training;                          // The plan's, with what the task says otherwise.
@@ -207,17 +237,21 @@ struct Plan {
   AggregationPlan aggregation;
   RetentionPlan retention;
   AbsencePlan absence;
+  std::optional<DriftPlan> drift;  // ae_cfe only: none, and hospitals are not compared.
   std::uint64_t min_pictures = 0;  // n_min of design 11.5.
   std::vector<TaskPlan> tasks;
   std::vector<std::string> observers;  // Hospitals that score every task's model and never train.
 
-  // Hospitals in the order of their first task, then observers: who has to join, and who scores.
+  // Hospitals in the order of their first task, then observers: who has to join.
   [[nodiscard]] std::vector<std::string> Sites() const;
-  // Sites that train in task `task`: the active one first, then (under `federated`) earlier ones in task order.
+  // Who scores every task's model: all sites, or nobody.
+  [[nodiscard]] std::vector<std::string> Scorers() const;
+  // Sites that train in task `task`: the active one first, then (under `federated`) earlier ones in task order, or the
+  // equals that the task names.
   [[nodiscard]] std::vector<std::string> Participants(std::size_t task) const;
   // Hospitals of earlier tasks, in task order, that judge the candidates of task `task`; none without a gate.
   [[nodiscard]] std::vector<std::string> Judges(std::size_t task) const;
-  // Columns of the accuracy matrix: tasks in order, then observers.
+  // Columns of the accuracy matrix: tasks in order, then observers. None where nothing is scored.
   [[nodiscard]] std::vector<Column> Columns() const;
   // Classes of a hospital's test pictures, by column: those of each of its tasks; all of the plan's for an observer.
   [[nodiscard]] std::vector<ClassSet> PoolsOf(std::string_view site) const;
@@ -226,6 +260,15 @@ struct Plan {
   // Whether the head is solved from sums instead of trained: then the trunk stays the initial weights, a task has no
   // rounds, and [training] says nothing but the threads.
   [[nodiscard]] bool SolvesHead() const { return strategy.kind == StrategyKind::kAnalytic; }
+  // Whether what is trained is an autoencoder: a model without head and classes that all sites of a task train as
+  // equals, each on the cells of its own pictures, and that nobody scores.
+  [[nodiscard]] bool TrainsAutoencoder() const { return strategy.kind == StrategyKind::kAlignment; }
+  // Whether each round begins with the moments of every participant's latents (docs/latent_moments.md).
+  [[nodiscard]] bool AlignsLatents() const { return TrainsAutoencoder() && strategy.beta > 0; }
+  // Whether hospitals state moments of latents at all: in each round, or once, before their first task.
+  [[nodiscard]] bool StatesMoments() const { return AlignsLatents() || drift.has_value(); }
+  // Whether tasks bring classes to a head that is trained.
+  [[nodiscard]] bool GrowsHead() const { return !SolvesHead() && !TrainsAutoencoder(); }
   [[nodiscard]] bool KeepsExemplars() const { return rehearsal.policy != RehearsalPolicy::kNone; }
   // Whether the model from before a task teaches in it.
   [[nodiscard]] bool Distils() const {

@@ -5,6 +5,7 @@
 
 #include "codec/exact.h"
 #include "codec/head_growth.h"
+#include "codec/latent_moments.h"
 #include "codec/merge_weights.h"
 #include "codec/plan.h"
 #include "codec/projection.h"
@@ -204,6 +205,17 @@ MeansReport MeansReport::FromJson(JsonFields fields) {
   report.file = fields.Sha256Digest("file");
   report.file_bytes = fields.Unsigned("file_bytes", kMaxUpdateFileBytes);
   report.classes = fields.Counts("classes", kMaxClasses, kMaxPictures);
+  fields.RequireAllRead();
+  return report;
+}
+
+json MomentsReport::ToJson() const { return {{"values", values.Hex()}, {"file_bytes", file_bytes}, {"cells", cells}}; }
+
+MomentsReport MomentsReport::FromJson(JsonFields fields) {
+  MomentsReport report;
+  report.values = fields.Sha256Digest("values");
+  report.file_bytes = fields.Unsigned("file_bytes", LatentMomentsBytes(kMaxLatentWidth));
+  report.cells = fields.Unsigned("cells", kMaxPictures);
   fields.RequireAllRead();
   return report;
 }

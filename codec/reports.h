@@ -67,7 +67,7 @@ struct UpdateReport {
   ClassCounts classes;
   std::uint64_t steps = 0;
   // Means over the steps, of the whole loss and of its second term before its weight (learning/continual/local_loss.h):
-  // L_dist, KD_T, EWC's penalty, distances to answers.
+  // L_dist, KD_T, EWC's penalty, distances to answers; of an autoencoder the alignment term.
   std::uint64_t loss_millionths = 0;
   std::uint64_t distillation_millionths = 0;
   std::optional<DistillationProbe> probe;  // Wherever there is a teacher.
@@ -114,6 +114,17 @@ struct MeansReport {
 
   [[nodiscard]] nlohmann::json ToJson() const;
   [[nodiscard]] static MeansReport FromJson(JsonFields fields);
+};
+
+// Moments of the latents of a site's cells (codec/latent_moments.h). The file is their canonical form, so one digest
+// names both.
+struct MomentsReport {
+  Digest values;  // SHA-256 of the file.
+  std::uint64_t file_bytes = 0;
+  std::uint64_t cells = 0;  // That were summed.
+
+  [[nodiscard]] nlohmann::json ToJson() const;
+  [[nodiscard]] static MomentsReport FromJson(JsonFields fields);
 };
 
 // What a site sends for the analytic head (codec/feature_sums.h, docs/feature_sums.md).

@@ -146,6 +146,20 @@ std::vector<std::uint64_t> JsonFields::Numbers(const std::string& key, std::size
   return numbers;
 }
 
+std::vector<std::int64_t> JsonFields::Integers(const std::string& key, std::size_t max_items, std::int64_t low,
+                                               std::int64_t high) {
+  std::vector<std::int64_t> integers;
+  for (const json& item : RequireArray(key, max_items)) {
+    const bool fits = item.is_number_integer() &&
+                      !(item.is_number_unsigned() && item.get<std::uint64_t>() > static_cast<std::uint64_t>(INT64_MAX));
+    if (!fits || item.get<std::int64_t>() < low || item.get<std::int64_t>() > high) {
+      Fail(key, "holds something that is not an integer of " + std::to_string(low) + " to " + std::to_string(high));
+    }
+    integers.push_back(item.get<std::int64_t>());
+  }
+  return integers;
+}
+
 JsonFields JsonFields::Object(const std::string& key) { return {Require(key), where_ + ": " + key}; }
 
 std::vector<JsonFields> JsonFields::Objects(const std::string& key, std::size_t max_items) {

@@ -50,6 +50,8 @@ class JsonFields {
   // Integers low..high.
   [[nodiscard]] std::vector<std::uint64_t> Numbers(const std::string& key, std::size_t max_items, std::uint64_t low,
                                                    std::uint64_t high);
+  [[nodiscard]] std::vector<std::int64_t> Integers(const std::string& key, std::size_t max_items, std::int64_t low,
+                                                   std::int64_t high);
   [[nodiscard]] JsonFields Object(const std::string& key);
   [[nodiscard]] std::vector<JsonFields> Objects(const std::string& key, std::size_t max_items);
   // The value itself, marked as read.

@@ -12,8 +12,10 @@
 #include "common/copy_content.h"
 #include "common/error.h"
 #include "common/safetensors.h"
+#include "protocol/federation/drift_reference.h"
 #include "protocol/federation/enclosure.h"
 #include "protocol/federation/head_solve.h"
+#include "protocol/federation/moments_object.h"
 #include "protocol/federation/update_rules.h"
 
 namespace hemafed::coordinator {
@@ -48,6 +50,13 @@ RefusedEntry RefusalOf(const StatementEntry& entry, std::string reason) {
 // What learning goes on without; the rest is asked for until it fits.
 bool IsLoggedWhenRefused(StatementKind kind) { return kind == StatementKind::kUpdate || kind == StatementKind::kSums; }
 
+// What a task waits for whatever was wrong with it, and its site makes anew: pictures may have been added or removed
+// since it committed, and the lab's people can mend that.
+bool IsAskedForAgain(std::uint16_t kind) {
+  return kind == static_cast<std::uint16_t>(StatementKind::kDrift) ||
+         kind == static_cast<std::uint16_t>(StatementKind::kMoments);
+}
+
 // Whether an error is about what the site sent; the rest is this machine's trouble.
 bool IsTheirs(ErrorCode code) {
   return code == ErrorCode::kInvalidInput || code == ErrorCode::kConflict || code == ErrorCode::kRefused ||
@@ -66,6 +75,7 @@ Intake::Intake(FileSystem& files, Ledger& ledger, ObjectStore& store, ObjectStor
   if (const auto& sums = ledger_.state().sums()) uploads_.Remove(sums->file);
   if (const auto& fisher = ledger_.state().fisher()) uploads_.Remove(fisher->file);
   for (const auto& [site, means] : ledger_.state().means()) uploads_.Remove(means.file);
+  for (const auto& [site, moments] : ledger_.state().moments()) uploads_.Remove(moments.values);
   // The same of bundles: stated and still among the uploads, or held by the recipient and still here.
   for (const SentBundle& bundle : ledger_.state().bundles()) {
     uploads_.Remove(bundle.report.file);
@@ -84,6 +94,9 @@ wire::Message Intake::Take(const std::string& site, const wire::Submission& subm
     }
     const auto enclosure = EnclosureOf(entry.statement);
     if (!enclosure) {
+      if (const auto why = WhyNotOfTheLog(entry)) {
+        return wire::Refusal{wire::RefusalCode::kOutOfBounds, *why, subject};
+      }
       const SiteStatement statement = entry.statement;
       const std::uint64_t index = ledger_.Append(std::move(entry));
       if (statement.kind == StatementKind::kReceived) {
@@ -108,7 +121,8 @@ wire::Message Intake::Take(const std::string& site, const wire::Submission& subm
     return ReceiptFor(index);
   } catch (const Error& error) {
     if (!IsTheirs(error.code())) throw;
-    return wire::Refusal{CodeFor(error.code()),
+    const bool again = error.code() == ErrorCode::kRefused && IsAskedForAgain(submission.kind);
+    return wire::Refusal{again ? wire::RefusalCode::kOutOfBounds : CodeFor(error.code()),
                          std::string(error.what()).substr(0, wire::wire_limits::kRefusalTextBytes), subject};
   }
 }
@@ -128,6 +142,14 @@ std::optional<std::string> Intake::WhyRefused(const StatementEntry& entry) const
   }
 }
 
+std::optional<std::string> Intake::WhyNotOfTheLog(const StatementEntry& entry) const {
+  if (entry.statement.kind != StatementKind::kDrift) return std::nullopt;
+  const auto answer = DriftAnswerFromJson({entry.statement.body, "drift of " + entry.site});
+  const auto why =
+      WhyAnotherReference(ledger_.state(), answer, [this](const Digest& digest) { return store_.OpenForRead(digest); });
+  return why ? std::optional("drift of " + entry.site + ": " + *why) : std::nullopt;
+}
+
 std::optional<std::string> Intake::Store(const StatementEntry& entry) {
   const JsonFields body(entry.statement.body,
                         std::string(StatementKindName(entry.statement.kind)) + " of " + entry.site);
@@ -136,6 +158,7 @@ std::optional<std::string> Intake::Store(const StatementEntry& entry) {
   if (entry.statement.kind == StatementKind::kSums) return StoreSums(SumsReport::FromJson(body));
   if (entry.statement.kind == StatementKind::kFisher) return StoreFisher(FisherReport::FromJson(body));
   if (entry.statement.kind == StatementKind::kMeans) return StoreMeans(MeansReport::FromJson(body));
+  if (entry.statement.kind == StatementKind::kMoments) return StoreMoments(MomentsReport::FromJson(body));
   if (entry.statement.kind == StatementKind::kBundle) return StoreBundle(entry, BundleReport::FromJson(body));
   throw Error(ErrorCode::kInternal, "a statement with a file that nobody stores");
 }
@@ -198,6 +221,19 @@ std::optional<std::string> Intake::StoreMeans(const MeansReport& report) {
   });
 }
 
+std::optional<std::string> Intake::StoreMoments(const MomentsReport& report) {
+  // Read even where an object of this name is there: it could be something else that the site knows the digest of.
+  std::optional<LatentMoments> moments;
+  if (auto why = WhyNoMoments(*uploads_.OpenForRead(report.values), report, ledger_.state().plan(), &moments)) {
+    return why;
+  }
+  if (store_.Has(report.values)) return std::nullopt;  // Stored before a crash.
+  const Path raw = scratch_ / "moments.raw";
+  (void)WriteLatentMoments(files_, raw, *moments);
+  store_.AdoptFile(raw, report.values);
+  return std::nullopt;
+}
+
 UpdateLayout Intake::ModelLayout() const {
   return LayoutOfModel(SafetensorsReader::Open(files_, store_.PathOf(ledger_.state().model())));
 }
@@ -254,13 +290,14 @@ std::optional<std::string> Intake::StoreScores(const StatementEntry& entry) {
 }
 
 std::optional<std::string> Intake::StoreSums(const SumsReport& report) {
-  if (store_.Has(report.sums)) return std::nullopt;  // Decoded before a crash; the digest is its name.
   const Plan& plan = ledger_.state().plan();
   const Path raw = scratch_ / "sums.raw";
   try {
     const FeatureSums sums = ReadFeatureSums(*uploads_.OpenForRead(report.file), plan.strategy.features,
                                              static_cast<std::uint32_t>(plan.classes.size()));
+    // Judged even where an object of this name is there: the statement beside it may be another one.
     if (auto why = WhySumsDoNotFit(sums, report, plan)) return why;
+    if (store_.Has(report.sums)) return std::nullopt;  // Stored before a crash.
     WriteCanonicalSums(files_, raw, sums);
   } catch (const Error& error) {
     files_.Remove(raw);

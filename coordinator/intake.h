@@ -2,10 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Takes a site's signed statement into the log: form, signature, place and rules are checked before anything is stored;
-// the integers of an update, of feature sums or of score histograms are decoded, compared with the digest that the site
-// signed, and kept raw for aggregation, report and replay. The receipt is made after the entry is durable. A sealed
-// bundle is kept as it is until its recipient says that it holds the pictures; one that could not be opened stays, as
-// evidence.
+// the integers of an update, of feature sums, of latent moments or of score histograms are decoded, compared with the
+// digest that the site signed, and kept raw for aggregation, report and replay. The receipt is made after the entry is
+// durable. A sealed bundle is kept as it is until its recipient says that it holds the pictures; one that could not be
+// opened stays, as evidence.
 //
 // A well signed update that breaks a rule (norm bound, layout, digest) is logged as refused and the round goes on
 // without it; so are sums that are not what the site says, and the task then waits for a person. Anything else that is
@@ -37,6 +37,8 @@ class Intake {
   // The rule that an update, or sums, due now breaks by what its site signed: another base model, another number of
   // steps. It is the site's answer in the round. Throws where the statement is not to be answered so.
   [[nodiscard]] std::optional<std::string> WhyRefused(const StatementEntry& entry) const;
+  // What only the objects tell of a statement without a file: what latents were compared with.
+  [[nodiscard]] std::optional<std::string> WhyNotOfTheLog(const StatementEntry& entry) const;
   // Checks and stores what the file that goes with the statement says, or returns the rule it breaks.
   [[nodiscard]] std::optional<std::string> Store(const StatementEntry& entry);
   // Compares a bundle's header, which is all of it that can be read here, with what the site signed, and stores it.
@@ -50,6 +52,7 @@ class Intake {
   // Likewise Fisher information and class means, which travel in the form of updates.
   [[nodiscard]] std::optional<std::string> StoreFisher(const FisherReport& report);
   [[nodiscard]] std::optional<std::string> StoreMeans(const MeansReport& report);
+  [[nodiscard]] std::optional<std::string> StoreMoments(const MomentsReport& report);
   // What an update file is said to hold.
   struct SentIntegers {
     Digest file;

@@ -150,7 +150,8 @@ int Main(int argc, char** argv) {
   CLI::App* try_again =
       with_operator(with_folder("try-again", "Ask a lab whose update was refused to train the round again"));
   try_again->add_option("slot", options.slot, "The lab's name")->required();
-  CLI::App* weights = with_folder("add-weights", "Store initial weights for plans; prints their digest");
+  CLI::App* weights = with_folder(
+      "add-weights", "Store files that plans name (initial weights, detector, autoencoder); prints their digest");
   weights->add_option("file", options.file, "A safetensors file")->required()->check(CLI::ExistingFile);
   CLI::App* check = app.add_subcommand("check", "Check a plan and say what it will do; needs no folder");
   check->add_option("plan", options.plan, "plan.toml")->required()->check(CLI::ExistingFile);

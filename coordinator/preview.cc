@@ -7,6 +7,7 @@
 #include "codec/analytic_head.h"
 #include "codec/exchange.h"
 #include "codec/feature_sums.h"
+#include "codec/latent_moments.h"
 #include "codec/merge.h"
 #include "codec/slow_model.h"
 #include "codec/update.h"
@@ -81,6 +82,58 @@ void DescribeStrategy(std::ostream& out, const Plan& plan) {
   }
 }
 
+// What hospitals say of their latents before they train.
+void DescribeDrift(const Plan& plan, std::ostream& out) {
+  if (!plan.drift) return;
+  out << "drift: before its first training each hospital sends mean and covariance of its training pictures' latents "
+         "as "
+         "integers, "
+      << LatentMomentsBytes(plan.model.LatentWidth()) << " bytes; hospitals that come later fetch them and say how far "
+      << "their own latents are from them (" << plan.drift->permutations << " permutations, at most "
+      << plan.drift->rows << " pictures); nothing is stopped by it\n";
+}
+
+void DescribeAbsence(const Plan& plan, std::ostream& out) {
+  const std::string who =
+      plan.TrainsAutoencoder() ? "hospitals beside the task's own and the source" : "rehearsing sites";
+  if (plan.absence.rehearsing == AbsenceRule::kPause) {
+    out << "a task is paused when a site does not answer in " << plan.absence.after_s << " s\n";
+  } else if (plan.absence.rehearsing == AbsenceRule::kSkip) {
+    out << who << " that do not answer in " << plan.absence.after_s << " s are left out of the task\n";
+  }
+  if (plan.absence.joins_late) out << "sites may join until their first task; before it they do not score\n";
+  if (plan.absence.skips_evaluations) {
+    out << "tasks close without the scores of sites that do not answer in " << plan.absence.after_s << " s\n";
+  }
+}
+
+// The training of an autoencoder: who trains when, and what travels.
+void DescribeAutoencoder(const Plan& plan, std::ostream& out) {
+  const TaskPlan& task = plan.tasks.front();
+  const std::vector<std::string> sites = plan.Participants(0);
+  const std::uint64_t trainings = std::uint64_t{task.rounds} * sites.size();
+  out << "strategy alignment: an autoencoder with a latent of " << plan.model.latent
+      << " numbers is trained by all hospitals together, each on the cells of its own training pictures; updates as "
+      << UpdateEncodingName(plan.aggregation.encoding) << ", merged by " << AggregationRuleName(task.rule) << "\n"
+      << "task 1: " << task.rounds << (task.rounds == 1 ? " round, " : " rounds, ");
+  for (std::size_t i = 0; i < sites.size(); ++i) {
+    out << (i == 0 ? "" : i + 1 == sites.size() ? " and " : ", ") << sites[i];
+  }
+  out << (sites.size() == 1 ? " trains" : " train at the same time") << "; " << task.training.steps << " steps of "
+      << task.training.batch << " cells each\n";
+  if (plan.AlignsLatents()) {
+    out << "before each round every hospital sends the mean and covariance of its cells' latents as integers, "
+        << LatentMomentsBytes(plan.model.latent) << " bytes; the others' latents are drawn to those of "
+        << plan.strategy.source << ", with beta " << plan.strategy.beta << "\n";
+  } else {
+    out << "beta is 0: hospitals are not aligned, and no moments are sent\n";
+  }
+  DescribeAbsence(plan, out);
+  out << "in all " << trainings << " local trainings with " << trainings * task.training.steps << " steps\n"
+      << "each local training moves one model to the site and one update back; nobody scores the model, and every "
+         "hospital keeps the last one";
+}
+
 // Strategies that train.
 void DescribeTraining(const Plan& plan, std::ostream& out) {
   out << "strategy " << StrategyName(plan.strategy.kind);
@@ -124,15 +177,8 @@ void DescribeTraining(const Plan& plan, std::ostream& out) {
         << static_cast<double>(plan.retention.max_drop_millionths) / 1e6 << " halves the step, at most "
         << plan.retention.halvings << " times\n";
   }
-  if (plan.absence.rehearsing == AbsenceRule::kPause) {
-    out << "a task is paused when a site does not answer in " << plan.absence.after_s << " s\n";
-  } else if (plan.absence.rehearsing == AbsenceRule::kSkip) {
-    out << "rehearsing sites that do not answer in " << plan.absence.after_s << " s are left out of the task\n";
-  }
-  if (plan.absence.joins_late) out << "sites may join until their first task; before it they do not score\n";
-  if (plan.absence.skips_evaluations) {
-    out << "tasks close without the scores of sites that do not answer in " << plan.absence.after_s << " s\n";
-  }
+  DescribeDrift(plan, out);
+  DescribeAbsence(plan, out);
   out << "in all " << trainings << " local trainings with " << steps << " steps\n"
       << "each local training moves " << (plan.KeepsSlowModel() ? "two models" : "one model")
       << " to the site and one update back";
@@ -144,14 +190,25 @@ std::string PreviewPlan(const Plan& plan) {
   std::ostringstream out;
   out << "plan " << plan.name << ": " << plan.classes.size() << " classes, " << plan.tasks.size() << " tasks, "
       << plan.Sites().size() << " sites\n"
-      << "model " << plan.model.architecture << " (" << plan.model.normalisation << ") at " << plan.model.input_px
-      << " x " << plan.model.input_px << " px, initial weights " << plan.model.weights.Hex().substr(0, 12) << "\n";
+      << "model " << plan.model.architecture;
+  if (!plan.model.normalisation.empty()) out << " (" << plan.model.normalisation << ")";
+  out << " at " << plan.model.input_px << " x " << plan.model.input_px << " px, initial weights "
+      << plan.model.weights.Hex().substr(0, 12) << "\n";
+  if (const auto& detector = plan.model.detector) {
+    out << "it learns from cells: each site fetches the frozen detector " << detector->Hex().substr(0, 12)
+        << " once and finds them itself\n";
+  }
   if (const auto& extractor = plan.model.extractor) {
     out << "the model sees latents: each site fetches the frozen detector " << extractor->detector.Hex().substr(0, 12)
         << " and autoencoder " << extractor->autoencoder.Hex().substr(0, 12) << " once and computes them itself\n";
   }
   if (plan.SolvesHead()) {
+    DescribeDrift(plan, out);
     DescribeSums(plan, out);
+  } else if (plan.TrainsAutoencoder()) {
+    DescribeAutoencoder(plan, out);
+    out << "\n";
+    return out.str();
   } else {
     DescribeTraining(plan, out);
   }

@@ -68,6 +68,8 @@ bool Sequencer::Step() {
       return true;
     case Phase::kNoPlan:
     case Phase::kCommitting:
+    case Phase::kComparing:
+    case Phase::kMeasuring:
     case Phase::kAcknowledging:
     case Phase::kClosed: return false;
   }
@@ -96,7 +98,8 @@ std::optional<std::string> Sequencer::Stuck() const {
            " mended that: `hemafed-coordinator try-again`; or start a new consortium with a corrected plan";
   }
   return text + names + " did not answer. The plan goes on when it does; to go on without a site for this task: " +
-         "`hemafed-coordinator leave-out` (not the task's own)";
+         "`hemafed-coordinator leave-out` (not the task's own" +
+         (state.plan().AlignsLatents() ? ", nor the source of the alignment)" : ")");
 }
 
 void Sequencer::OpenTask() {

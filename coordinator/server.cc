@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <variant>
 
 #include "common/error.h"
 #include "coordinator/service.h"
@@ -57,6 +58,18 @@ class AdmittedLabs {
   std::set<std::string> admitted_;
 };
 
+// What hospitals said of their latents so far; null for the first one, which had none to be compared with.
+json DriftStatus(const FederationState& state) {
+  json hospitals = json::array();
+  for (const DescribedLatents& hospital : state.described()) {
+    const DriftReport* report = hospital.drift ? std::get_if<DriftReport>(&*hospital.drift) : nullptr;
+    hospitals.push_back({{"site", hospital.site},
+                         {"said", hospital.drift ? DriftAnswerToJson(*hospital.drift) : json(nullptr)},
+                         {"unlike_the_consortium", report != nullptr && report->IsUnlike()}});
+  }
+  return hospitals;
+}
+
 std::string StatusText(const Service& service, const wire::ServerEndpoint& work, std::int64_t now_ms) {
   const FederationState& state = service.state();
   json sites = json::object();
@@ -82,8 +95,12 @@ std::string StatusText(const Service& service, const wire::ServerEndpoint& work,
     status["model"] = state.scored_model().Hex();
     status["participants"] = state.participants();
     status["awaited"] = state.Awaited();
+    json missing_files = json::array();
+    for (const Digest& file : service.MissingFiles()) missing_files.push_back(file.Hex());
+    status["waiting_for_files"] = std::move(missing_files);
     const auto stuck = service.Stuck();
     status["needs_a_person"] = stuck ? json(*stuck) : json(nullptr);
+    if (state.plan().drift) status["drift"] = DriftStatus(state);
     status["missing_agreements"] = state.MissingAgreements();
     status["missing_removals"] = state.MissingRemovals();
   }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <utility>
+#include <variant>
 
 #include "codec/update.h"
 #include "common/error.h"
@@ -81,8 +82,15 @@ std::vector<wire::Outgoing> Service::Handle(const std::string& site, const wire:
     view.total = progress->total;
     view.pictures_per_s = static_cast<double>(progress->images_per_s_milli) / 1000.0;
   } else if (const auto* submission = std::get_if<wire::Submission>(&message)) {
+    const bool compares = state().phase() == Phase::kComparing;
     wire::Message answer = intake_.Take(site, *submission);
     if (const auto* refusal = std::get_if<wire::Refusal>(&answer)) Tell(site + ": refused: " + refusal->text);
+    if (compares && state().phase() != Phase::kComparing) TellOfDrift(site);
+    const bool measured = std::holds_alternative<wire::Receipt>(answer) &&
+                          submission->kind == static_cast<std::uint16_t>(StatementKind::kMoments);
+    if (measured && !state().moments().contains(site)) {
+      Tell(site + ": fewer than min_pictures pictures are left: no moments of its latents are sent");
+    }
     putting_.erase(site);
     out.push_back({site, std::move(answer)});
     view.phase.clear();
@@ -166,11 +174,7 @@ void Service::TakeInbox() {
 
 void Service::Advance(std::vector<wire::Outgoing>& out) {
   while (state().phase() != Phase::kNoPlan && state().phase() != Phase::kClosed) {
-    // A plan names its initial weights and, if it has one, its extractor: all here before the first task can open.
-    const bool begins = state().task() == 0 && state().phase() == Phase::kBetweenTasks;
-    const std::vector<Digest> needed = state().plan().model.Files();
-    const auto is_here = [&](const Digest& file) { return store_.Has(file); };
-    if (begins && !std::all_of(needed.begin(), needed.end(), is_here)) break;
+    if (!MissingFiles().empty()) break;
     const Phase before = state().phase();
     const std::uint32_t task = state().task(), round = state().round();
     if (!sequencer_.Step()) break;
@@ -189,6 +193,8 @@ void Service::Advance(std::vector<wire::Outgoing>& out) {
     }
     if (before == Phase::kEvaluating) {
       std::string line = "task " + std::to_string(task + 1) + " closed:";
+      if (state().plan().Columns().empty())
+        line += " model " + state().model().Hex().substr(0, 12) + ", nobody scores it";
       for (const Column& column : state().plan().Columns()) {
         const auto report = state().evaluations().find(column.site);
         const bool scored = report != state().evaluations().end();
@@ -200,6 +206,7 @@ void Service::Advance(std::vector<wire::Outgoing>& out) {
     if (state().phase() == Phase::kClosed) Tell("plan " + state().plan().name + " is finished");
   }
   if (state().has_plan()) {
+    TellOfMissingFiles();
     TellOfAgreements();
     TellOfRemovals();
     const std::optional<std::string> stuck = Stuck();
@@ -207,6 +214,24 @@ void Service::Advance(std::vector<wire::Outgoing>& out) {
     told_stuck_ = stuck;
   }
   PushAssignments(out);
+}
+
+std::vector<Digest> Service::MissingFiles() const {
+  const bool begins = state().has_plan() && state().task() == 0 && state().phase() == Phase::kBetweenTasks;
+  if (!begins) return {};
+  std::vector<Digest> files = state().plan().model.Files();
+  std::erase_if(files, [&](const Digest& file) { return store_.Has(file); });
+  return files;
+}
+
+void Service::TellOfMissingFiles() {
+  const std::vector<Digest> missing = MissingFiles();
+  if (missing == told_missing_files_) return;
+  for (const Digest& file : missing) {
+    Tell("waiting for the file " + file.Hex() + ", which the plan names: hemafed-coordinator add-weights");
+  }
+  if (missing.empty()) Tell("all files that the plan names are here");
+  told_missing_files_ = missing;
 }
 
 void Service::TellOfAgreements() {
@@ -227,6 +252,25 @@ void Service::TellOfRemovals() {
   Tell(missing.empty() ? "every lab that held withdrawn pictures says that it removed them"
                        : "pictures were withdrawn: not yet removed by " + missing);
   told_missing_removals_ = missing;
+}
+
+void Service::TellOfDrift(const std::string& site) {
+  const DriftAnswer& said = state().drift().value();
+  const auto* report = std::get_if<DriftReport>(&said);
+  if (std::holds_alternative<BelowMinPictures>(said)) {
+    Tell(site + ": fewer than min_pictures pictures are left: nothing is said of its latents");
+    return;
+  }
+  if (report == nullptr) {
+    Tell(site + ": its pictures could not be compared with the consortium's: " +
+         std::string(DriftRefusalName(std::get<DriftRefusal>(said).reason)));
+    return;
+  }
+  Tell(site + (report->IsUnlike() ? ": its pictures are UNLIKE the consortium's" : ": compared with the consortium") +
+       ": MMD^2 " + std::to_string(report->mmd2_unbiased_millionths) + " millionths, p " +
+       std::to_string(report->p_numerator) + "/" + std::to_string(report->p_denominator) + ", " +
+       std::to_string(report->members_as_far) + " of " + std::to_string(report->members) +
+       " members at least as far off");
 }
 
 void Service::PushAssignments(std::vector<wire::Outgoing>& out) {

@@ -65,6 +65,9 @@ class Service {
   [[nodiscard]] const std::map<std::string, SiteView>& sites() const { return views_; }
   // Why the plan cannot go on without a person, or a late site, if so.
   [[nodiscard]] std::optional<std::string> Stuck() const { return sequencer_.Stuck(); }
+  // Initial weights and frozen files that the plan names and that the operator has still to add: until then its first
+  // task does not open.
+  [[nodiscard]] std::vector<Digest> MissingFiles() const;
   // Lines for the operator since the last call: what was admitted, opened, closed, refused.
   [[nodiscard]] std::vector<std::string> TakeNews();
 
@@ -75,8 +78,10 @@ class Service {
   void Advance(std::vector<wire::Outgoing>& out);
   void PushAssignments(std::vector<wire::Outgoing>& out);
   [[nodiscard]] wire::Welcome WelcomeFor(const std::string& site) const;
+  void TellOfMissingFiles();
   void TellOfAgreements();
   void TellOfRemovals();
+  void TellOfDrift(const std::string& site);
   [[nodiscard]] std::optional<wire::Refusal> Authorise(const wire::TransferRequest& request);
   void Tell(std::string line) { news_.push_back(std::move(line)); }
 
@@ -94,6 +99,7 @@ class Service {
   std::map<std::string, Digest> told_;     // Assignment each connected site was last sent.
   std::map<std::string, Digest> putting_;  // The one file each site may be putting.
   std::optional<std::string> told_stuck_;
+  std::vector<Digest> told_missing_files_;
   std::string told_missing_agreements_;
   std::string told_missing_removals_;
   using WaitingFor = std::tuple<std::uint32_t, std::uint32_t, Phase, Digest>;  // Task, round, phase, candidate.

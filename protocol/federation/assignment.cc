@@ -41,12 +41,25 @@ std::vector<JobAnchor> AnchorsFor(const FederationState& state, const std::strin
   return anchors;
 }
 
+// Of the hospitals that the site's alignment term is about: for the source all others, for the others the source.
+std::vector<JobMoments> MomentsFor(const FederationState& state, const std::string& site) {
+  std::vector<JobMoments> moments;
+  if (!state.plan().AlignsLatents()) return moments;
+  const std::string& source = state.plan().strategy.source;
+  for (const std::string& other : state.participants()) {
+    const auto stated = state.moments().find(other);
+    if (other == site || stated == state.moments().end() || (site != source && other != source)) continue;
+    moments.push_back({.site = other, .moments = stated->second.values});
+  }
+  return moments;
+}
+
 std::optional<Job> JobFor(const FederationState& state, const std::string& site) {
   const auto& participants = state.participants();
   const bool takes_part = std::find(participants.begin(), participants.end(), site) != participants.end();
   const std::vector<std::string> awaited = state.Awaited();
   const bool is_awaited = std::find(awaited.begin(), awaited.end(), site) != awaited.end();
-  const bool rehearsing = takes_part && site != participants.front();
+  const bool rehearsing = takes_part && state.Rehearses(site);
   // Before anything else, so that nothing more is learned from withdrawn pictures.
   if (const Withdrawal* withdrawal = state.WithdrawalToRemove(site)) {
     Job job = BaseJob(state, site, JobKind::kRemove);
@@ -73,6 +86,19 @@ std::optional<Job> JobFor(const FederationState& state, const std::string& site)
     job.rehearsing = rehearsing;
     return job;
   }
+  if (state.phase() == Phase::kComparing && is_awaited) {
+    Job job = BaseJob(state, site, JobKind::kDrift);
+    for (const DescribedLatents& other : state.described()) {
+      job.moments.push_back({.site = other.site, .moments = other.moments.values});
+    }
+    job.drift = state.ExpectedDrift();
+    return job;
+  }
+  if (state.phase() == Phase::kMeasuring && is_awaited) {
+    Job job = BaseJob(state, site, JobKind::kMoments);
+    job.round = state.round();
+    return job;
+  }
   if (state.phase() == Phase::kRoundOpen && is_awaited) {
     Job job = BaseJob(state, site, JobKind::kTrain);
     job.round = state.round();
@@ -81,6 +107,7 @@ std::optional<Job> JobFor(const FederationState& state, const std::string& site)
     job.carry_residual = state.carries_residual(site);
     job.anchors = AnchorsFor(state, site);
     job.slow = state.slow();
+    job.moments = MomentsFor(state, site);
     return job;
   }
   if (state.phase() == Phase::kJudging) {
@@ -177,6 +204,7 @@ std::vector<Digest> Assignment::Objects(const Plan* plan_content) const {
     if (job->teacher) objects.push_back(*job->teacher);
     if (job->trunk) objects.push_back(*job->trunk);
     if (job->slow) objects.push_back(*job->slow);
+    for (const JobMoments& other : job->moments) objects.push_back(other.moments);
     for (const JobAnchor& anchor : job->anchors) {
       objects.push_back(anchor.model);
       if (anchor.fisher) objects.push_back(*anchor.fisher);
@@ -184,9 +212,9 @@ std::vector<Digest> Assignment::Objects(const Plan* plan_content) const {
   }
   if (bundle) objects.push_back(*bundle);
   const bool sees_pictures = action == Action::kFinished || (job && job->NeedsModel());
-  if (sees_pictures && plan_content != nullptr && plan_content->model.extractor) {
-    objects.push_back(plan_content->model.extractor->detector);
-    objects.push_back(plan_content->model.extractor->autoencoder);
+  if (sees_pictures && plan_content != nullptr) {
+    const std::vector<Digest> frozen = plan_content->model.FrozenFiles();
+    objects.insert(objects.end(), frozen.begin(), frozen.end());
   }
   return objects;
 }

@@ -3,10 +3,12 @@
 
 #include <algorithm>
 
+#include "codec/drift_report.h"
 #include "codec/evaluation.h"
 #include "codec/exchange.h"
 #include "codec/feature_sums.h"
 #include "codec/job_folder.h"
+#include "codec/latent_moments.h"
 #include "codec/prototype_head.h"
 #include "codec/reports.h"
 #include "codec/score_histograms.h"
@@ -39,6 +41,11 @@ std::optional<Enclosure> EnclosureOf(const SiteStatement& statement) {
       const auto report = MeansReport::FromJson(body);
       return Enclosure{.name = kMeansFileName, .file = report.file, .bytes = report.file_bytes};
     }
+    case StatementKind::kMoments: {
+      if (IsBelowMinPictures(body)) break;
+      const auto report = MomentsReport::FromJson(body);
+      return Enclosure{.name = kMomentsFileName, .file = report.values, .bytes = report.file_bytes};
+    }
     case StatementKind::kBundle: {
       const auto report = BundleReport::FromJson(body);
       return Enclosure{.name = kBundleFileName, .file = report.file, .bytes = report.file_bytes};
@@ -47,6 +54,7 @@ std::optional<Enclosure> EnclosureOf(const SiteStatement& statement) {
     case StatementKind::kAcknowledgement:
     case StatementKind::kExemplars:
     case StatementKind::kJudgement:
+    case StatementKind::kDrift:
     case StatementKind::kAgreement:
     case StatementKind::kAgreementEnd:
     case StatementKind::kReceived:
@@ -73,6 +81,7 @@ std::uint64_t MaxEnclosureBytes(StatementKind kind, const Plan& plan, const Upda
     return MaxFeatureSumsFileBytes(plan.strategy.features, static_cast<std::uint32_t>(plan.classes.size()));
   }
   if (kind == StatementKind::kBundle) return MaxBundleFileBytes(plan);
+  if (kind == StatementKind::kMoments && plan.StatesMoments()) return LatentMomentsBytes(plan.model.LatentWidth());
   return 0;
 }
 
@@ -80,6 +89,7 @@ std::optional<StatementKind> EnclosureDue(const FederationState& state, const st
   const std::vector<std::string> awaited = state.Awaited();
   const bool is_awaited = std::find(awaited.begin(), awaited.end(), site) != awaited.end();
   if (state.phase() == Phase::kRoundOpen && is_awaited) return StatementKind::kUpdate;
+  if (state.phase() == Phase::kMeasuring && is_awaited) return StatementKind::kMoments;
   const bool seals = !state.BundlesToSend().empty() && site == state.participants().front();
   if (state.fisher_pending() && site == state.participants().front()) return StatementKind::kFisher;
   if (seals) return StatementKind::kBundle;

@@ -8,6 +8,7 @@
 //     evaluation   scores.hfh (codec/score_histograms.h); none where no class has enough pictures
 //     fisher       fisher.hfu (codec/fisher.h), in the form of an update of the task's model
 //     means        means.hfu (codec/prototype_head.h), in the form of an update with one tensor
+//     moments      moments.hfl (codec/latent_moments.h), of the plan's latent
 //     sums         sums.hfs (codec/feature_sums.h), of the plan's shape
 //     bundle       bundle.hfx (codec/sealed_bundle.h), readable to its recipient's trainer alone
 //

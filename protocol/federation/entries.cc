@@ -19,9 +19,10 @@ namespace {
 constexpr std::uint64_t kMillion = 1'000'000;
 constexpr std::size_t kKeyBytes = 32;
 constexpr std::size_t kMaxReasonBytes = 1000;  // A refusal is one or two sentences.
-constexpr std::array<std::string_view, 15> kStatementNames{
-    "commitment",    "update", "acknowledgement", "exemplars", "evaluation", "judgement",  "sums",   "agreement",
-    "agreement_end", "bundle", "received",        "fisher",    "means",      "withdrawal", "removed"};
+constexpr std::array<std::string_view, 17> kStatementNames{
+    "commitment", "update",     "acknowledgement", "exemplars", "evaluation", "judgement",
+    "sums",       "agreement",  "agreement_end",   "bundle",    "received",   "fisher",
+    "means",      "withdrawal", "removed",         "moments",   "drift"};
 
 constexpr std::array<std::string_view, 2> kDecisionNames{"leave_out", "try_again"};
 

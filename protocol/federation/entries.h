@@ -86,6 +86,8 @@ enum class StatementKind : std::uint16_t {
   kMeans = 13,
   kWithdrawal = 14,
   kRemoved = 15,
+  kMoments = 16,
+  kDrift = 17,
 };
 [[nodiscard]] std::string_view StatementKindName(StatementKind kind) noexcept;
 // Whether it is about the plan as a whole: task and round 0, subject the plan's digest.
@@ -97,7 +99,8 @@ struct SiteStatement {
   StatementKind kind = StatementKind::kCommitment;
   std::uint32_t task = 0, round = 0;
   Digest subject;
-  nlohmann::json body;  // A report (codec/reports.h, codec/exchange.h); {} where the kind says everything.
+  nlohmann::json
+      body;  // A report (codec/reports.h, codec/exchange.h, codec/drift_report.h); {} where the kind says everything.
 
   // Canonical JSON of everything above: the body of a Submission.
   [[nodiscard]] std::string ToText() const;

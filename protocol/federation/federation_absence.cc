@@ -23,6 +23,8 @@ std::vector<std::string> FederationState::Awaited() const {
   const auto answered = [&](const std::string& site) {
     switch (phase_) {
       case Phase::kCommitting: return commitments_.contains(site);
+      case Phase::kComparing: return drift_.has_value();
+      case Phase::kMeasuring: return moments_.contains(site);
       case Phase::kRoundOpen: return RoundAnswered(site);
       case Phase::kJudging: return judgements_.contains(site);
       case Phase::kSumming: return refused_.contains(site);
@@ -47,8 +49,11 @@ std::vector<std::string> FederationState::Awaited() const {
   if (!plan_) return {};
   std::vector<std::string> sites = phase_ == Phase::kJudging       ? plan().Judges(task_)
                                    : phase_ == Phase::kSummarising ? plan().Holders(task_)
-                                   : phase_ == Phase::kEvaluating  ? plan().Sites()
+                                   : phase_ == Phase::kEvaluating  ? plan().Scorers()
                                                                    : participants_;
+  // Who rehearses has described its latents in its own task.
+  const bool describes = phase_ == Phase::kComparing || (phase_ == Phase::kMeasuring && !plan().AlignsLatents());
+  if (describes) sites.resize(1);
   // Who was absent from training may still score.
   std::erase_if(sites, [&](const std::string& site) {
     return answered(site) || (phase_ != Phase::kEvaluating && absent_.contains(site));
@@ -59,10 +64,14 @@ std::vector<std::string> FederationState::Awaited() const {
 void FederationState::MoveOn() {
   if (!Awaited().empty()) return;
   if (phase_ == Phase::kCommitting) {
-    phase_ = plan().SolvesHead() ? Phase::kSumming : Phase::kBetweenRounds;
+    phase_ = AfterCommitments();
+  } else if (phase_ == Phase::kComparing) {
+    phase_ = Phase::kMeasuring;
+  } else if (phase_ == Phase::kMeasuring) {
+    phase_ = plan().AlignsLatents() ? Phase::kBetweenRounds : BeforeTraining();
   } else if (phase_ == Phase::kAcknowledging) {
     ++round_;
-    phase_ = round_ < task_plan().rounds ? Phase::kBetweenRounds : AfterLastRound();
+    phase_ = round_ < task_plan().rounds ? BeforeRound() : AfterLastRound();
   }
 }
 
@@ -72,9 +81,18 @@ AbsentEntry FederationState::AbsenceOf(const std::string& site) const {
   return {.site = site, .task = task_, .round = round_, .exemplars = rehearses ? kept->second : 0};
 }
 
+bool FederationState::Indispensable(const std::string& site) const {
+  // Without the active site there is nothing to learn, and no exemplars of its task; without a source nothing to draw
+  // the others' latents to.
+  return !participants_.empty() && (site == participants_.front() || site == plan().strategy.source);
+}
+
+bool FederationState::Rehearses(const std::string& site) const {
+  return !plan().TrainsAutoencoder() && !participants_.empty() && site != participants_.front();
+}
+
 bool FederationState::MayLeaveOut(const std::string& site) const {
-  // Without the active site there is nothing to learn, and no exemplars of its task.
-  if (participants_.empty() || site == participants_.front()) return false;
+  if (participants_.empty() || Indispensable(site)) return false;
   if (LeftOut(site)) return true;
   return phase_ == Phase::kEvaluating ? plan().absence.skips_evaluations
                                       : plan().absence.rehearsing == AbsenceRule::kSkip;
@@ -82,7 +100,7 @@ bool FederationState::MayLeaveOut(const std::string& site) const {
 
 void FederationState::Check(const AbsentEntry& entry) const {
   if (!Contains(Awaited(), entry.site)) OutOfPlace("nothing is awaited from " + entry.site);
-  if (entry.site == participants_.front()) Refuse("the active site is waited for, however late it is");
+  if (Indispensable(entry.site)) Refuse("the task does not go on without " + entry.site + ", however late it is");
   if (!MayLeaveOut(entry.site)) Refuse("the plan does not go on without " + entry.site);
   const AbsentEntry expected = AbsenceOf(entry.site);
   if (entry.task != expected.task || entry.round != expected.round || entry.exemplars != expected.exemplars) {
@@ -103,8 +121,14 @@ std::vector<std::string> FederationState::Blocking() const {
   std::vector<std::string> sites = Awaited();
   const bool answers = phase_ == Phase::kRoundOpen || phase_ == Phase::kSumming;
   if (!sites.empty() || !answers || !WhyRoundCannotClose()) return sites;
-  std::copy_if(participants_.begin(), participants_.end(), std::back_inserter(sites),
-               [&](const std::string& site) { return refused_.contains(site) || absent_.contains(site); });
+  // Who never committed cannot try again, so it is named only where nobody else is.
+  const auto add_if = [&](const auto& blocks) {
+    std::copy_if(participants_.begin(), participants_.end(), std::back_inserter(sites), blocks);
+  };
+  add_if([&](const std::string& site) {
+    return refused_.contains(site) || (absent_.contains(site) && commitments_.contains(site));
+  });
+  if (sites.empty()) add_if([&](const std::string& site) { return absent_.contains(site); });
   return sites;
 }
 
@@ -132,7 +156,7 @@ void FederationState::Check(const DecisionEntry& entry) const {
   switch (entry.kind) {
     case DecisionKind::kLeaveOut:
       if (!Contains(Awaited(), entry.site)) OutOfPlace("nothing is awaited from " + entry.site);
-      if (entry.site == participants_.front()) {
+      if (Indispensable(entry.site)) {
         Refuse("the task is that of " + entry.site + ": without it there is nothing to learn");
       }
       break;
@@ -140,6 +164,7 @@ void FederationState::Check(const DecisionEntry& entry) const {
       if (!Awaited().empty() || !Contains(Blocking(), entry.site)) {
         OutOfPlace("the round does not stand still for want of an update of " + entry.site);
       }
+      (void)CommittedBy(entry.site, "try-again of " + entry.site);
       break;
   }
 }

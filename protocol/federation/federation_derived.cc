@@ -39,7 +39,7 @@ bool FederationState::fisher_pending() const {
 
 void FederationState::CheckFisher(const std::string& site, const FisherReport& report, const std::string& what) const {
   if (site != participants_.front() || !fisher_pending()) OutOfPlace(what + ": none is due from this site");
-  const std::uint64_t available = commitments_.at(site).pictures;
+  const std::uint64_t available = CommittedBy(site, what).pictures;
   if (report.pictures > std::min<std::uint64_t>(plan().strategy.fisher_pictures, available) ||
       report.pictures < plan().min_pictures) {
     Refuse(what + ": measured on more pictures than plan and commitment say, or on fewer than min_pictures");

@@ -134,6 +134,8 @@ void FederationState::CheckExchange(const StatementEntry& entry, const std::stri
     case StatementKind::kJudgement:
     case StatementKind::kFisher:
     case StatementKind::kMeans:
+    case StatementKind::kMoments:
+    case StatementKind::kDrift:
     case StatementKind::kSums: throw Error(ErrorCode::kInternal, what + ": no part of an exchange");
   }
 }

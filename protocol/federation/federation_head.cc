@@ -19,7 +19,7 @@ void FederationState::CheckSums(const std::string& site, const SumsReport& repor
   if (const auto taken = taken_.find(report.sums); taken != taken_.end() && report.pictures > 0) {
     Refuse(what + ": they are those of " + taken->second.site + " in task " + std::to_string(taken->second.task + 1));
   }
-  const CommitmentReport& committed = commitments_.at(site);
+  const CommitmentReport& committed = CommittedBy(site, what);
   const ClassSet& learned = task_plan().classes;
   for (std::uint32_t label = 0; label < report.classes.size(); ++label) {
     const std::optional<std::uint64_t> count = report.classes[label];

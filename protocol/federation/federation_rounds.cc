@@ -109,9 +109,11 @@ std::optional<std::string> FederationState::WhyRoundCannotClose() const {
                ? std::optional("the sums of the active site " + participants_.front() + " were refused")
                : std::nullopt;
   }
-  // Without it the round would only rehearse what is known.
-  if (refused_.contains(participants_.front())) {
-    return "the update of the active site " + participants_.front() + " was refused";
+  // Without it the round would only rehearse what is known, or have nothing that latents are drawn to.
+  for (const std::string& site : participants_) {
+    if (!Indispensable(site) || !refused_.contains(site)) continue;
+    return "the update of the " + std::string(site == participants_.front() ? "active site " : "alignment's source ") +
+           site + " was refused";
   }
   const std::size_t rehearsing = updates_.size() - 1;
   // With one update there is nothing to merge, whatever the rule.
@@ -126,6 +128,7 @@ void FederationState::Advance(const RoundClosedEntry& entry) {
   if (candidate_ && !entry.rejected) retained_ = judgements_;
   candidate_.reset();
   judgements_.clear();
+  moments_.clear();
   model_ = entry.model;
   slow_ = entry.slow;
   phase_ = Phase::kAcknowledging;

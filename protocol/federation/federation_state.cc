@@ -15,6 +15,8 @@ std::string_view PhaseName(Phase phase) noexcept {
     case Phase::kNoPlan: return "waiting for a plan";
     case Phase::kBetweenTasks: return "between tasks";
     case Phase::kCommitting: return "collecting commitments";
+    case Phase::kComparing: return "comparing with the consortium";
+    case Phase::kMeasuring: return "collecting moments of latents";
     case Phase::kBetweenRounds: return "between rounds";
     case Phase::kRoundOpen: return "training";
     case Phase::kJudging: return "judging the merged model";
@@ -140,6 +142,8 @@ void FederationState::Advance(const PlanEntry& entry) {
   model_ = plan_->model.weights;
   matrix_ = AccuracyMatrix();
   task_ends_.clear();
+  measured_.clear();
+  described_.clear();
   phase_ = Phase::kBetweenTasks;
 }
 
@@ -160,7 +164,7 @@ void FederationState::Check(const TaskOpenedEntry& entry) const {
   if (entry.teacher != teacher) Refuse("the teacher" + InTask(task_) + " is not the model after the task before");
   if (!HeadGrows() && entry.base != NextBase()) {
     Refuse("the base" + InTask(task_) + " is not the " +
-           (plan().SolvesHead() ? "plan's initial weights" : "model after the task before"));
+           (plan().SolvesHead() || task_ == 0 ? "plan's initial weights" : "model after the task before"));
   }
   CheckSlow(entry.slow, "task " + std::to_string(task_ + 1));
   // The slow model begins as the first base; replay sees to it that later heads of both grow alike.
@@ -171,7 +175,7 @@ void FederationState::Check(const TaskOpenedEntry& entry) const {
 }
 
 bool FederationState::HeadGrows() const {
-  if (plan().SolvesHead()) return false;
+  if (!plan().GrowsHead()) return false;
   return task_ == 0 || plan().KnownClasses(task_) > plan().KnownClasses(task_ - 1);
 }
 
@@ -187,6 +191,8 @@ void FederationState::Advance(const TaskOpenedEntry& entry) {
   scored_.reset();
   fisher_.reset();
   means_.clear();
+  moments_.clear();
+  drift_.reset();
   first_distillation_.clear();
   round_ = 0;
   commitments_.clear();
@@ -239,7 +245,7 @@ void FederationState::Check(const TaskClosedEntry& entry) const {
 }
 
 void FederationState::Advance(const TaskClosedEntry& entry) {
-  matrix_.AddRow(entry.accuracy_millionths);
+  if (!plan().Scorers().empty()) matrix_.AddRow(entry.accuracy_millionths);
   task_ends_.push_back({.model = model_, .fisher = fisher_ ? std::optional(fisher_->values) : std::nullopt});
   ++task_;
   round_ = 0;
@@ -247,6 +253,11 @@ void FederationState::Advance(const TaskClosedEntry& entry) {
 }
 
 PlanClosedEntry FederationState::ExpectedPlanClosed() const {
+  if (matrix_.rows() == 0)
+    return {.model = scored_model(),
+            .average_accuracy_millionths = {},
+            .de_lange_forgetting_millionths = {},
+            .first_task_drop_millionths = {}};
   return {.model = scored_model(),
           .average_accuracy_millionths = matrix_.AverageAccuracyMillionths(),
           .de_lange_forgetting_millionths = matrix_.DeLangeForgettingMillionths(),

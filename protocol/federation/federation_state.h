@@ -8,11 +8,16 @@
 //
 // Order of one task:
 //     task_opened, commitments of all participants,
-//     then for each round: round_opened, updates or refusals of all participants, round_closed, acknowledgements
+//     then for each round: (where latents are aligned: moments of all participants,) round_opened, updates or refusals
+//     of all participants, round_closed, acknowledgements
 //     (with a retention gate: before round_closed, candidates, each with the judgements of all earlier hospitals),
 //     (where it stands still: paused, then the operator's decision)
 //     then exemplars of the active site (where exemplars are kept), its Fisher information (strategy ewc, unless the
 //     task is the last) and evaluations of all sites, task_closed.
+// Where the plan has [drift], between commitments and rounds, once for each hospital, from the active site alone:
+//     what it says of its latents beside the moments that are in the log already (if there are some), its own moments;
+//     or in place of either that too few pictures are left, which ends this step
+// Where an autoencoder is trained, nobody scores: task_closed follows the last acknowledgement.
 // Where the strategy derives a model from the trained one, before the evaluations: model_derived, under icarl after the
 // exemplars of the active site and the class means of all that hold exemplars (federation_derived.cc).
 // Where the head is solved instead of trained (strategy analytic), between commitments and evaluations:
@@ -36,8 +41,10 @@
 #include <tuple>
 #include <vector>
 
+#include "codec/drift_report.h"
 #include "codec/evaluation.h"
 #include "codec/exchange.h"
+#include "codec/job_folder.h"
 #include "codec/plan.h"
 #include "codec/reports.h"
 #include "protocol/federation/entries.h"
@@ -48,6 +55,9 @@ enum class Phase : std::uint8_t {
   kNoPlan,         // Labs may join; nothing runs.
   kBetweenTasks,   // The next task may open (or the plan may close).
   kCommitting,     // Participants commit to their counts.
+  kComparing,      // The active site compares its latents with those of the hospitals before it ([drift]).
+  kMeasuring,      // Participants send the moments of their latents under the next round's base (strategy alignment);
+                   // or the active site once those of its training pictures ([drift]).
   kBetweenRounds,  // The next round may open.
   kRoundOpen,      // Participants train and send updates.
   kJudging,        // Earlier hospitals score the round's candidate.
@@ -69,6 +79,13 @@ struct SentBundle {
   std::optional<ReceivedReport> received;
 
   [[nodiscard]] const std::string& sender() const { return entry.site; }
+};
+
+// What a hospital said of its latents before it trained for the first time ([drift]).
+struct DescribedLatents {
+  std::string site;
+  MomentsReport moments;
+  std::optional<DriftAnswer> drift;  // None of the first hospital: nobody was before it.
 };
 
 // What a task left behind for later ones.
@@ -112,6 +129,12 @@ class FederationState {
   [[nodiscard]] const Ed25519Signature& plan_signature() const { return plan_signature_; }
   // Sites without which the next task cannot open: all of the plan, or those that take part in it (Plan::absence).
   [[nodiscard]] std::vector<std::string> SitesToJoin() const;
+
+  // Whether the plan cannot go on without this participant of the open task: the active site, and the source that the
+  // others' latents are drawn to.
+  [[nodiscard]] bool Indispensable(const std::string& site) const;
+  // Whether this participant of the open task trains on exemplars of earlier tasks alone, instead of learning.
+  [[nodiscard]] bool Rehearses(const std::string& site) const;
 
   // Open task, or the next one to open.
   [[nodiscard]] std::uint32_t task() const { return task_; }
@@ -192,6 +215,15 @@ class FederationState {
   [[nodiscard]] bool fisher_pending() const;
   // Class means of the open task, by site.
   [[nodiscard]] const std::map<std::string, MeansReport>& means() const { return means_; }
+  // Moments of latents that were stated for the open or next round, by site.
+  [[nodiscard]] const std::map<std::string, MomentsReport>& moments() const { return moments_; }
+  // Hospitals that have stated moments (not: that they have none) under [drift], of the whole plan, in the order of the
+  // log.
+  [[nodiscard]] const std::vector<DescribedLatents>& described() const { return described_; }
+  // What the open task's site said of its latents before it stated their moments.
+  [[nodiscard]] const std::optional<DriftAnswer>& drift() const { return drift_; }
+  // How the open task's site is to compare its latents with those of described().
+  [[nodiscard]] JobDrift ExpectedDrift() const;
   // What the next task starts from if no head is grown for it.
   [[nodiscard]] const Digest& NextBase() const { return plan().SolvesHead() ? plan().model.weights : model_; }
 
@@ -269,6 +301,13 @@ class FederationState {
   [[nodiscard]] Plan LoadPlan(const Digest& digest) const;
   // Whether the open task's rounds are over: statements then need no round.
   [[nodiscard]] bool AfterRounds() const { return phase_ == Phase::kEvaluating || phase_ == Phase::kSummarising; }
+  // The phase that a round begins with.
+  [[nodiscard]] Phase BeforeRound() const { return plan().AlignsLatents() ? Phase::kMeasuring : Phase::kBetweenRounds; }
+  // The phase that follows a task's commitments, and that follows what its site said of its latents under [drift].
+  [[nodiscard]] Phase AfterCommitments() const;
+  [[nodiscard]] Phase BeforeTraining() const { return plan().SolvesHead() ? Phase::kSumming : BeforeRound(); }
+  // Whether the open task's site has still to describe its latents under [drift].
+  [[nodiscard]] bool DescribesLatents() const;
   // The phase that follows a task's last round; sets what it needs.
   [[nodiscard]] Phase AfterLastRound();
   // Why a rehearsing site has lost so much of what it knew that the plan takes no more updates of it in this task.
@@ -276,7 +315,8 @@ class FederationState {
   [[nodiscard]] EvaluationReport EvaluationOf(const StatementEntry& entry) const;
   // (hospital, class) lists that the site has chosen once the open task is done.
   [[nodiscard]] std::uint64_t ListsOf(const std::string& site) const;
-  // `what` begins their messages.
+  // What the site committed to in the open task, or a refusal; `what` begins all these messages.
+  [[nodiscard]] const CommitmentReport& CommittedBy(const std::string& site, const std::string& what) const;
   void CheckCommitment(const std::string& site, const CommitmentReport& report, const std::string& what) const;
   void CheckUpdate(const std::string& site, const UpdateReport& report) const;
   void CheckJudgement(const std::string& site, const JudgementReport& report, const std::string& what) const;
@@ -285,6 +325,13 @@ class FederationState {
   void CheckSlow(const std::optional<Digest>& slow, const std::string& what) const;
   void CheckFisher(const std::string& site, const FisherReport& report, const std::string& what) const;
   void CheckMeans(const std::string& site, const MeansReport& report, const std::string& what) const;
+  // federation_moments.cc
+  void CheckMoments(const std::string& site, const MomentsReport& report, const std::string& what) const;
+  // In their place under [drift]: too few pictures are left.
+  void CheckNoMoments(const std::string& site, const JsonFields& body, const std::string& what) const;
+  // federation_drift.cc
+  void CheckDrift(const std::string& site, const DriftAnswer& answer, const std::string& what) const;
+  void CheckDriftReport(const DriftReport& report, const std::string& what) const;
   // Exemplars that travel (federation_exchange.cc) and their withdrawal (federation_withdrawals.cc).
   void CheckExchange(const StatementEntry& entry, const std::string& what) const;
   void AdvanceExchange(const StatementEntry& entry);
@@ -338,6 +385,10 @@ class FederationState {
   std::optional<Digest> slow_, scored_;
   std::optional<FisherReport> fisher_;
   std::map<std::string, MeansReport> means_;
+  std::map<std::string, MomentsReport> moments_;
+  std::map<Digest, std::string> measured_;  // Who stated these moments first, of the whole plan; small beside taken_.
+  std::vector<DescribedLatents> described_;
+  std::optional<DriftAnswer> drift_;  // Of the open task.
   std::vector<TaskEnd> task_ends_;
   // L_dist that a site measured at the base of the task's first round that it took part in, in millionths.
   std::map<std::string, std::uint64_t> first_distillation_;

@@ -96,11 +96,25 @@ void FederationState::Check(const StatementEntry& entry) const {
       RequirePhase(Phase::kSummarising, "class means");
       CheckMeans(site, MeansReport::FromJson(body), what);
       break;
+    case StatementKind::kMoments:
+      RequirePhase(Phase::kMeasuring, "moments of latents");
+      require_participant();
+      if (IsBelowMinPictures(body)) {
+        CheckNoMoments(site, body, what);
+      } else {
+        CheckMoments(site, MomentsReport::FromJson(body), what);
+      }
+      break;
+    case StatementKind::kDrift:
+      RequirePhase(Phase::kComparing, "a comparison with the consortium");
+      require_participant();
+      CheckDrift(site, DriftAnswerFromJson(body), what);
+      break;
     case StatementKind::kEvaluation: {
       RequirePhase(Phase::kEvaluating, "an evaluation");
       if (evaluations_.contains(site)) OutOfPlace(what + ": already evaluated" + InTask(task_));
       if (unscored_.contains(site)) Refuse(what + ": it came too late, the task closes without it");
-      const auto sites = plan().Sites();
+      const auto sites = plan().Scorers();
       if (std::find(sites.begin(), sites.end(), site) == sites.end())
         Refuse(what + ": the plan does not name this site");
       const EvaluationReport report = EvaluationOf(entry);
@@ -117,16 +131,25 @@ void FederationState::CheckCommitment(const std::string& site, const CommitmentR
                                       const std::string& what) const {
   if (commitments_.contains(site)) OutOfPlace(what + ": already committed" + InTask(task_));
   if (report.classes.size() != plan().classes.size()) Refuse(what + ": counts for another number of classes");
-  if (site == participants_.front()) {
+  if (!Rehearses(site)) {
     if (BundleToReceive() != nullptr) OutOfPlace(what + ": the bundles that it has to take in come first");
     if (report.pictures < plan().min_pictures) {
       Refuse(what + ": fewer than the plan's " + std::to_string(plan().min_pictures) + " training pictures");
+    }
+    if ((plan().AlignsLatents() || DescribesLatents()) && report.pictures < 2) {
+      Refuse(what + ": one cell has no covariance to be " + (plan().AlignsLatents() ? "aligned" : "compared") + " by");
     }
     return;
   }
   // A budget shrinks earlier lists when later ones come (published-systems 2.3); m pictures a list stay. Others
   // may have been withdrawn.
   if (report.pictures > exemplars_.at(site)) Refuse(what + ": more exemplars than it reported after its tasks");
+}
+
+const CommitmentReport& FederationState::CommittedBy(const std::string& site, const std::string& what) const {
+  const auto committed = commitments_.find(site);
+  if (committed == commitments_.end()) Refuse(what + ": it never committed" + InTask(task_));
+  return committed->second;
 }
 
 void FederationState::CheckJudgement(const std::string& site, const JudgementReport& report,
@@ -156,7 +179,7 @@ void FederationState::CheckUpdate(const std::string& site, const UpdateReport& r
     Refuse(what + ": its probe is of another number of pictures than the plan's");
   }
   if (report.pictures == 0) Refuse(what + ": made from no picture");
-  if (report.pictures > commitments_.at(site).pictures) Refuse(what + ": more pictures than it committed to");
+  if (report.pictures > CommittedBy(site, what).pictures) Refuse(what + ": more pictures than it committed to");
   if (report.steps != task_plan().training.steps) Refuse(what + ": another number of steps than the plan's");
   if (const auto why = WhyRelapsed(site, report)) Refuse(what + ": " + *why);
 }
@@ -191,6 +214,25 @@ void FederationState::Advance(const StatementEntry& entry) {
       break;
     case StatementKind::kFisher: fisher_ = FisherReport::FromJson(body); break;
     case StatementKind::kMeans: means_[site] = MeansReport::FromJson(body); break;
+    case StatementKind::kMoments:
+      if (IsBelowMinPictures(body)) {
+        phase_ = BeforeTraining();
+        break;
+      }
+      moments_[site] = MomentsReport::FromJson(body);
+      measured_.try_emplace(moments_[site].values, site);
+      if (!plan().AlignsLatents()) described_.push_back({.site = site, .moments = moments_[site], .drift = drift_});
+      MoveOn();
+      break;
+    case StatementKind::kDrift:
+      drift_ = DriftAnswerFromJson(body);
+      // Of so few pictures no moments leave either.
+      if (std::holds_alternative<BelowMinPictures>(*drift_)) {
+        phase_ = BeforeTraining();
+      } else {
+        MoveOn();
+      }
+      break;
     case StatementKind::kEvaluation: evaluations_.emplace(site, EvaluationOf(entry)); break;
     case StatementKind::kAgreement:
     case StatementKind::kAgreementEnd:

@@ -27,6 +27,8 @@ StatementContext ContextOf(StatementKind kind) {
     case StatementKind::kMeans: return StatementContext::kMeans;
     case StatementKind::kWithdrawal: return StatementContext::kWithdrawal;
     case StatementKind::kRemoved: return StatementContext::kRemoved;
+    case StatementKind::kMoments: return StatementContext::kMoments;
+    case StatementKind::kDrift: return StatementContext::kDrift;
   }
   throw Error(ErrorCode::kInternal, "statement kind out of range");
 }

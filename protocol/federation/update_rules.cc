@@ -30,7 +30,7 @@ std::optional<std::string> WhyNotTaken(const FederationState& state, const std::
   const UInt128 whole = std::accumulate(norms.begin(), norms.end(), UInt128{0});
   // The active site learns something new; who rehearses starts from a model that knows its pictures, and moves little.
   const AggregationPlan& rules = state.plan().aggregation;
-  const bool rehearses = site != state.participants().front();
+  const bool rehearses = state.Rehearses(site);
   const double bound = rehearses ? rules.rehearsal_norm_bound : rules.norm_bound;
   if (!WithinNormBound(whole, bound)) {
     const auto largest = std::max_element(norms.begin(), norms.end());

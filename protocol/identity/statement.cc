@@ -46,6 +46,8 @@ std::string_view StatementContextName(StatementContext context) noexcept {
     case StatementContext::kMeans: return "means";
     case StatementContext::kWithdrawal: return "withdrawal";
     case StatementContext::kRemoved: return "removed";
+    case StatementContext::kMoments: return "moments";
+    case StatementContext::kDrift: return "drift";
   }
   return "unknown";
 }

@@ -50,6 +50,8 @@ enum class StatementContext : std::uint8_t {
   kMeans,            // Class means of exemplars.
   kWithdrawal,       // Pictures of a bundle are taken back.
   kRemoved,          // Its recipient does not hold them any longer.
+  kMoments,          // Moments of the latents of a lab's cells.
+  kDrift,            // How a lab's pictures compare with the consortium's.
 };
 
 // Stable lower-case name with hyphens ("lab-entry"), as in the signed bytes.

@@ -58,7 +58,11 @@ json ColumnJson(const Plan& plan, const ColumnFigures& figures) {
 }
 
 json RoundJson(const RoundRecord& round) {
-  json updates = json::array(), refused = json::array(), absent = json::array(), gate = json::array();
+  json updates = json::array(), refused = json::array(), absent = json::array(), gate = json::array(),
+       moments = json::array();
+  for (const MomentsRecord& entry : round.moments) {
+    moments.push_back({{"site", entry.site}, {"cells", entry.cells}, {"file_bytes", entry.file_bytes}});
+  }
   for (const UpdateRecord& update : round.updates) {
     updates.push_back({{"site", update.site},
                        {"pictures", update.pictures},
@@ -80,14 +84,30 @@ json RoundJson(const RoundRecord& round) {
                     {"agree", entry.agrees},
                     {"accepted", entry.accepted}});
   }
-  return {{"round", round.round},        {"updates", std::move(updates)}, {"refused", std::move(refused)},
-          {"absent", std::move(absent)}, {"gate", std::move(gate)},       {"closed", round.closed},
-          {"rejected", round.rejected},  {"halvings", round.halvings},    {"model", round.model.Hex()}};
+  return {{"moments", std::move(moments)}, {"round", round.round},        {"updates", std::move(updates)},
+          {"refused", std::move(refused)}, {"absent", std::move(absent)}, {"gate", std::move(gate)},
+          {"closed", round.closed},        {"rejected", round.rejected},  {"halvings", round.halvings},
+          {"model", round.model.Hex()}};
+}
+
+json DriftJson(const DriftRecord& record) {
+  return {{"site", record.site},
+          {"against", record.against},
+          {"members_mmd2_unbiased_millionths", record.members},
+          {"pictures", record.pictures},
+          {"said", record.answer ? DriftAnswerToJson(*record.answer) : json(nullptr)},
+          {"means", DriftWords(record)}};
 }
 
 std::string Verdict(const FederationState& state) {
   const AccuracyMatrix& matrix = state.matrix();
   const std::string plan = "Plan " + state.plan().name + ": ";
+  if (state.plan().TrainsAutoencoder()) {
+    const std::uint32_t rounds = state.plan().tasks.front().rounds;
+    const std::uint32_t done = state.phase() == Phase::kClosed || state.task() > 0 ? rounds : state.round();
+    return plan + "an autoencoder, " + std::to_string(done) + " of " + std::to_string(rounds) +
+           " rounds finished. Nobody scores it.";
+  }
   if (matrix.rows() == 0) return plan + "no task is finished yet.";
   std::string text =
       plan + std::to_string(matrix.rows()) + " of " + std::to_string(state.plan().tasks.size()) + " tasks finished";
@@ -119,6 +139,8 @@ std::vector<std::pair<std::string, Table>> ConsortiumReport::Tables() const {
           {"curves", CurveTable(state_)},
           {"columns", ColumnTable(plan, history_)},
           {"classes", ClassTable(plan, history_)},
+          {"losses", LossTable(plan, history_)},
+          {"drift", DriftTable(history_)},
           {"rounds", RoundTable(plan, history_)},
           {"updates", UpdateTable(plan, history_)},
           {"sums", SumsTable(plan, history_)},
@@ -184,11 +206,12 @@ json ConsortiumReport::Json() const {
                      {"unscored", task.unscored},
                      {"refused", std::move(refused)},
                      {"sums", std::move(sums)},
+                     {"drift", task.drift ? DriftJson(*task.drift) : json(nullptr)},
                      {"rounds", std::move(rounds)},
                      {"columns", std::move(scored)},
                      {"closed", task.closed}});
   }
-  for (const MissedRehearsal& entry : MissedRehearsals(history_)) {
+  for (const MissedRehearsal& entry : MissedRehearsals(plan, history_)) {
     missed.push_back({{"task", entry.task},
                       {"round", entry.round},
                       {"site", entry.site},
@@ -237,8 +260,13 @@ std::string ConsortiumReport::Html() const {
                    {"model", state_.scored_model().Hex()},
                    {"state", std::string(PhaseName(state_.phase()))}};
 
-  report::ReportSection accuracy{.title = "Accuracy and forgetting", .parts = {}};
-  if (state_.matrix().rows() > 0) {
+  const bool scores = !plan.Scorers().empty();
+  report::ReportSection accuracy{.title = scores ? "Accuracy and forgetting" : "Loss and alignment", .parts = {}};
+  if (!scores) {
+    const Table losses = LossTable(plan, history_);
+    if (!losses.rows.empty()) accuracy.parts.emplace_back(LossChart(plan, history_));
+    accuracy.parts.push_back(TableOr(losses, "No round was opened yet."));
+  } else if (state_.matrix().rows() > 0) {
     accuracy.parts = {MatrixTable(state_), AccuracyChart(state_), SummaryTable(state_), CurveTable(state_),
                       CourseChart(state_)};
   } else {
@@ -261,7 +289,13 @@ std::string ConsortiumReport::Html() const {
     page.sections.push_back(std::move(classes));
     break;
   }
-  page.sections.push_back({.title = "Every hospital after every task", .parts = {ColumnTable(plan, history_)}});
+  if (scores) {
+    page.sections.push_back({.title = "Every hospital after every task", .parts = {ColumnTable(plan, history_)}});
+  }
+  if (plan.drift) {
+    page.sections.push_back({.title = "Do hospitals' pictures look alike?",
+                             .parts = {TableOr(DriftTable(history_), "No hospital has described its pictures yet.")}});
+  }
   page.sections.push_back(
       {.title = "Rounds",
        .parts = {TableOr(RoundTable(plan, history_), "No round was opened yet."),
@@ -272,7 +306,7 @@ std::string ConsortiumReport::Html() const {
                          "later task began."),
                  TableOr(RefusalTable(plan, history_), "Nothing was refused."),
                  TableOr(StandstillTable(plan, history_), "The plan never stood still."),
-                 TableOr(MissedTable(plan, history_), "Every rehearsal that the plan asks for was done.")}});
+                 TableOr(MissedTable(plan, history_), "Everything that the plan asks for was trained.")}});
   page.sections.push_back({.title = "What was sent", .parts = {TrafficTable(plan, history_)}});
   return report::RenderHtml(page);
 }

@@ -9,7 +9,7 @@
 //     report.txt      tables as text                report.html     one page with charts, to be mailed and printed
 //     report.json     every figure by its name, in millionths where it is a fraction
 //     matrix.csv summary.csv curves.csv columns.csv classes.csv rounds.csv updates.csv sums.csv gate.csv refusals.csv
-//     standstills.csv rehearsal_not_done.csv traffic.csv roc.csv
+//     standstills.csv rehearsal_not_done.csv traffic.csv roc.csv losses.csv
 //
 // All fractions are the exact integers of codec/class_metrics.h, codec/evaluation.h and codec/score_histograms.h.
 //

@@ -24,7 +24,11 @@ void FederationHistory::Add(const FederationState& before, const Entry& entry) {
     tasks_.push_back({.participants = opened->participants});
     agreed_.clear();
   } else if (const auto* round = std::get_if<RoundOpenedEntry>(&entry.body)) {
-    tasks_.back().rounds.push_back({.task = round->task, .round = round->round, .model = round->base});
+    tasks_.back().rounds.push_back({.task = round->task,
+                                    .round = round->round,
+                                    .moments = std::exchange(moments_, {}),
+                                    .absent = std::exchange(absent_, {}),
+                                    .model = round->base});
   } else if (const auto* refused = std::get_if<RefusedEntry>(&entry.body)) {
     TaskRecord& task = tasks_.back();
     (task.rounds.empty() ? task.refused : task.rounds.back().refused).push_back(*refused);
@@ -35,7 +39,9 @@ void FederationHistory::Add(const FederationState& before, const Entry& entry) {
       task.without_means.push_back(*absent);
       return;
     }
-    (task.rounds.empty() ? task.absent : task.rounds.back().absent).push_back(*absent);
+    // Before a later round opens, the last one is over: it belongs to the one that it was asked for.
+    const bool of_next = before.phase() == Phase::kMeasuring && !task.rounds.empty();
+    (of_next ? absent_ : task.rounds.empty() ? task.absent : task.rounds.back().absent).push_back(*absent);
   } else if (std::holds_alternative<CandidateEntry>(entry.body)) {
     if (before.candidate()) Judge(before);
   } else if (const auto* closed = std::get_if<RoundClosedEntry>(&entry.body)) {
@@ -43,7 +49,7 @@ void FederationHistory::Add(const FederationState& before, const Entry& entry) {
   } else if (std::holds_alternative<TaskClosedEntry>(entry.body)) {
     TaskRecord& task = tasks_.back();
     task.closed = true;
-    for (const std::string& site : before.plan().Sites()) {
+    for (const std::string& site : before.plan().Scorers()) {
       if (!task.evaluations.contains(site)) task.unscored.push_back(site);
     }
   } else if (const auto* solved = std::get_if<HeadSolvedEntry>(&entry.body)) {
@@ -112,6 +118,27 @@ void FederationHistory::Add(const FederationState& before, const StatementEntry&
     case StatementKind::kMeans:
       task.other_files.push_back({.site = entry.site, .bytes = MeansReport::FromJson(body).file_bytes});
       break;
+    case StatementKind::kMoments: {
+      if (IsBelowMinPictures(body)) {
+        DriftOf(before, entry.site).too_few = true;
+        break;
+      }
+      const auto report = MomentsReport::FromJson(body);
+      if (before.plan().AlignsLatents()) {
+        moments_.push_back({.site = entry.site, .cells = report.cells, .file_bytes = report.file_bytes});
+      } else {
+        DriftOf(before, entry.site).pictures = report.cells;
+      }
+      task.other_files.push_back({.site = entry.site, .bytes = report.file_bytes});
+      break;
+    }
+    case StatementKind::kDrift: {
+      DriftRecord& drift = DriftOf(before, entry.site);
+      drift.answer = DriftAnswerFromJson(body);
+      drift.members = before.ExpectedDrift().members;
+      drift.too_few = std::holds_alternative<BelowMinPictures>(*drift.answer);
+      break;
+    }
     case StatementKind::kBundle:
       task.other_files.push_back({.site = entry.site, .bytes = BundleReport::FromJson(body).file_bytes});
       break;
@@ -123,6 +150,15 @@ void FederationHistory::Add(const FederationState& before, const StatementEntry&
     case StatementKind::kAcknowledgement:
     case StatementKind::kJudgement: break;  // Judgements are read from the state once all are there.
   }
+}
+
+DriftRecord& FederationHistory::DriftOf(const FederationState& before, const std::string& site) {
+  std::optional<DriftRecord>& drift = tasks_.back().drift;
+  if (!drift) {
+    drift = DriftRecord{.site = site, .against = {}, .members = {}, .answer = {}};
+    for (const DescribedLatents& earlier : before.described()) drift->against.push_back(earlier.site);
+  }
+  return *drift;
 }
 
 void FederationHistory::Judge(const FederationState& before) {

@@ -36,6 +36,13 @@ struct UpdateRecord {
   std::optional<std::uint32_t> weight;  // Of 2^15; none while the round is open.
 };
 
+// Moments of latents that one site stated before a round.
+struct MomentsRecord {
+  std::string site;
+  std::uint64_t cells = 0;
+  std::uint64_t file_bytes = 0;
+};
+
 // What the judges said of one candidate, all their pictures together.
 struct GateRecord {
   std::uint32_t halvings = 0;
@@ -47,7 +54,8 @@ struct GateRecord {
 
 struct RoundRecord {
   std::uint32_t task = 0, round = 0;
-  std::vector<UpdateRecord> updates;  // In the order in which they came.
+  std::vector<UpdateRecord> updates;   // In the order in which they came.
+  std::vector<MomentsRecord> moments;  // Likewise, of plans that align latents.
   std::vector<RefusedEntry> refused;
   std::vector<AbsentEntry> absent;  // From this round on.
   std::vector<GateRecord> gate;
@@ -74,10 +82,20 @@ struct SumsRecord {
   std::optional<Digest> head;  // None until it is solved.
 };
 
-// A file beside updates, scores and sums: Fisher information, class means, or a bundle of exemplars.
+// A file beside updates, scores and sums: Fisher information, class means, latent moments, or a bundle of exemplars.
 struct OtherFileRecord {
   std::string site;
   std::uint64_t bytes = 0;
+};
+
+// How a hospital's latents were compared with those of the hospitals before it, under [drift].
+struct DriftRecord {
+  std::string site;
+  std::vector<std::string> against;   // In the order of the log; none for the first hospital.
+  std::vector<std::int64_t> members;  // MMD^2 in millionths of those of them that have one, beside which it was judged.
+  std::uint64_t pictures = 0;         // Whose moments it has stated; 0 until then.
+  bool too_few = false;               // It had fewer than min_pictures left, for a comparison or for moments.
+  std::optional<DriftAnswer> answer;
 };
 
 struct TaskRecord {
@@ -85,6 +103,7 @@ struct TaskRecord {
   std::map<std::string, std::uint64_t> pictures;  // By site: what it committed to.
   std::optional<std::uint64_t> exemplars;         // That the active site keeps in all its lists.
   std::vector<AbsentEntry> absent;                // Before the first round.
+  std::optional<DriftRecord> drift;               // Of the active site, in its first task under [drift].
   std::vector<RoundRecord> rounds;
   std::vector<AbsentEntry> without_means;  // Hospitals whose class means the task goes on without.
   std::vector<OtherFileRecord> other_files;
@@ -112,6 +131,8 @@ class FederationHistory {
 
  private:
   void Add(const FederationState& before, const StatementEntry& entry);
+  // The open task's, begun if it is not there yet.
+  [[nodiscard]] DriftRecord& DriftOf(const FederationState& before, const std::string& site);
   void CloseRound(const FederationState& before, const RoundClosedEntry& entry);
   // What the judges decided about the state's candidate.
   void Judge(const FederationState& before);
@@ -119,6 +140,8 @@ class FederationHistory {
 
   OpenObject open_;
   std::vector<TaskRecord> tasks_;
+  std::vector<MomentsRecord> moments_;           // For the round that opens next.
+  std::vector<AbsentEntry> absent_;              // Likewise: who sent none.
   std::map<std::string, std::uint64_t> agreed_;  // By judge, on the open round's base; none in a task's first round.
 };
 

@@ -62,6 +62,36 @@ report::Figure CourseChart(const FederationState& state) {
           .caption = "Over the tasks learned so far. Below zero, the tasks before gained."};
 }
 
+report::Figure LossChart(const Plan& plan, const FederationHistory& history) {
+  report::LineChart chart{.title = "Loss of each hospital",
+                          .x_title = "round",
+                          .y_title = "loss",
+                          .x_labels = {},
+                          .x_values = {},
+                          .series = {},
+                          .y_low = 0.0,
+                          .y_high = {}};
+  const std::vector<std::string> sites = plan.Participants(0);
+  const std::size_t shown = std::min(sites.size(), kMaxChartedLines);
+  for (std::size_t s = 0; s < shown; ++s) chart.series.push_back({.name = sites[s], .values = {}, .spread = {}});
+  for (const TaskRecord& task : history.tasks()) {
+    for (const RoundRecord& round : task.rounds) {
+      chart.x_values.push_back(static_cast<double>(round.round) + 1);
+      for (std::size_t s = 0; s < shown; ++s) {
+        const auto update = std::find_if(round.updates.begin(), round.updates.end(),
+                                         [&](const UpdateRecord& of) { return of.site == sites[s]; });
+        const bool taken = update != round.updates.end();
+        chart.series[s].values.push_back(taken ? ShareOf(std::optional(update->loss_millionths)) : std::nullopt);
+      }
+    }
+  }
+  std::string caption = "Mean over a round's local steps.";
+  if (shown < sites.size()) {
+    caption += " The first " + std::to_string(shown) + " of " + std::to_string(sites.size()) + " hospitals.";
+  }
+  return {.drawing = report::DrawLineChart(chart), .caption = std::move(caption)};
+}
+
 std::optional<report::Figure> ConfusionFigure(const Plan& plan, const TaskRecord& task, const ColumnFigures& figures) {
   const std::size_t classes = plan.classes.size();
   if (classes > kMaxChartedClasses || !figures.scored) return std::nullopt;

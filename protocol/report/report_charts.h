@@ -23,6 +23,9 @@ inline constexpr std::size_t kMaxChartedClasses = 24;
 [[nodiscard]] report::Figure AccuracyChart(const FederationState& state);
 [[nodiscard]] report::Figure CourseChart(const FederationState& state);
 
+// Of a plan that trains an autoencoder, once a round was opened.
+[[nodiscard]] report::Figure LossChart(const Plan& plan, const FederationHistory& history);
+
 // Of one column after one task; nothing where it was not scored or has too many classes, and no curves where no class
 // may show its scores.
 [[nodiscard]] std::optional<report::Figure> ConfusionFigure(const Plan& plan, const TaskRecord& task,

@@ -2,6 +2,7 @@
 #include "protocol/report/report_figures.h"
 
 #include <algorithm>
+#include <variant>
 
 #include "codec/exact.h"
 
@@ -71,10 +72,14 @@ std::vector<MatrixFigure> FiguresOf(const AccuracyMatrix& matrix) {
   };
 }
 
-std::vector<MissedRehearsal> MissedRehearsals(const FederationHistory& history) {
+std::vector<MissedRehearsal> MissedRehearsals(const Plan& plan, const FederationHistory& history) {
   const auto rehearsed_in = [](const RoundRecord& round, const std::string& site) {
     return std::any_of(round.updates.begin(), round.updates.end(),
                        [&](const UpdateRecord& update) { return update.site == site; });
+  };
+  const auto committed_by = [](const TaskRecord& task, const std::string& site) {
+    const auto committed = task.pictures.find(site);
+    return committed == task.pictures.end() ? 0 : committed->second;
   };
   std::vector<MissedRehearsal> missed;
   for (std::uint32_t t = 0; t < history.tasks().size(); ++t) {
@@ -87,14 +92,14 @@ std::vector<MissedRehearsal> MissedRehearsals(const FederationHistory& history) 
         const bool rehearsed = rehearsed_in(round, entry.site);
         const bool takes_part =
             std::find(task.participants.begin(), task.participants.end(), entry.site) != task.participants.end();
-        if (!rehearsed && takes_part) missed.push_back({t, round.round, entry.site, entry.exemplars, "absent"});
+        // Where all train on their own cells, nobody keeps exemplars; who never committed has none that are known.
+        const std::uint64_t without = plan.TrainsAutoencoder() ? committed_by(task, entry.site) : entry.exemplars;
+        if (!rehearsed && takes_part) missed.push_back({t, round.round, entry.site, without, "absent"});
       }
       for (const RefusedEntry& refused : round.refused) {
         // The operator may have let it train again.
         if (refused.site == task.participants.front() || rehearsed_in(round, refused.site)) continue;
-        const auto committed = task.pictures.find(refused.site);
-        missed.push_back(
-            {t, round.round, refused.site, committed == task.pictures.end() ? 0 : committed->second, "update refused"});
+        missed.push_back({t, round.round, refused.site, committed_by(task, refused.site), "update refused"});
       }
     }
     const std::uint32_t last = task.rounds.empty() ? 0 : task.rounds.back().round;
@@ -134,6 +139,42 @@ std::vector<SiteTraffic> TrafficOf(const Plan& plan, const FederationHistory& hi
     traffic.push_back(std::move(of_site));
   }
   return traffic;
+}
+
+namespace {
+
+std::string WhyRefused(DriftRefusalReason reason) {
+  switch (reason) {
+    case DriftRefusalReason::kTooFewPictures:
+      return "not compared: fewer than " + std::to_string(kMinDriftRows) + " pictures tell nothing";
+    case DriftRefusalReason::kConstantFeatures:
+      return "not compared: more than half of the pairs of pictures have the same latent";
+    case DriftRefusalReason::kUnusableReference:
+      return "not compared: nothing can be drawn from the moments of the hospitals before it";
+  }
+  return "not compared";
+}
+
+}  // namespace
+
+std::string DriftWords(const DriftRecord& record) {
+  if (record.too_few && (!record.answer || std::holds_alternative<BelowMinPictures>(*record.answer))) {
+    return "nothing is said: fewer than min_pictures pictures were left";
+  }
+  if (!record.answer) return "the first hospital: there is nothing to compare it with";
+  if (const auto* refusal = std::get_if<DriftRefusal>(&*record.answer)) return WhyRefused(refusal->reason);
+  const auto& report = std::get<DriftReport>(*record.answer);
+  if (!report.IsSignificant()) return "the difference can be chance";
+  if (report.members == 0) return "different; no earlier hospital's own distance is known to judge it by";
+  if (report.IsUnlike()) {
+    const std::string whom = report.members == 1
+                                 ? "the only hospital with a distance of its own"
+                                 : "all " + std::to_string(report.members) + " hospitals with a distance of their own";
+    return "unlike the consortium: further off than " + whom +
+           "; look at its pictures (stain, magnification, crop, focus)";
+  }
+  return "different, as hospitals are: " + std::to_string(report.members_as_far) + " of " +
+         std::to_string(report.members) + " are at least as far off";
 }
 
 }  // namespace hemafed

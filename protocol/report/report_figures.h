@@ -60,6 +60,9 @@ struct MatrixFigure {
 };
 [[nodiscard]] std::vector<MatrixFigure> FiguresOf(const AccuracyMatrix& matrix);
 
+// What a comparison under [drift] says, in one sentence: "unlike the consortium: ...".
+[[nodiscard]] std::string DriftWords(const DriftRecord& record);
+
 // Exemplars of one site that one round went without.
 struct MissedRehearsal {
   std::uint32_t task = 0, round = 0;
@@ -68,7 +71,7 @@ struct MissedRehearsal {
   std::string why;
 };
 // Absences, from the round on that they begin in, and refused updates of rehearsing sites.
-[[nodiscard]] std::vector<MissedRehearsal> MissedRehearsals(const FederationHistory& history);
+[[nodiscard]] std::vector<MissedRehearsal> MissedRehearsals(const Plan& plan, const FederationHistory& history);
 
 // What one site sent, as far as the log knows: files of all kinds.
 struct SiteTraffic {
@@ -76,7 +79,7 @@ struct SiteTraffic {
   std::uint64_t updates = 0, update_bytes = 0;
   std::uint64_t sums = 0, sums_bytes = 0;
   std::uint64_t evaluations = 0, score_bytes = 0;
-  std::uint64_t others = 0, other_bytes = 0;  // Fisher information, class means, bundles.
+  std::uint64_t others = 0, other_bytes = 0;  // Fisher information, class means, latent moments, bundles.
 };
 [[nodiscard]] std::vector<SiteTraffic> TrafficOf(const Plan& plan, const FederationHistory& history);
 

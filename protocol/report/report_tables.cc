@@ -2,8 +2,11 @@
 #include "protocol/report/report_tables.h"
 
 #include <algorithm>
+#include <iomanip>
 #include <iterator>
+#include <sstream>
 #include <utility>
+#include <variant>
 
 #include "codec/integer_weights.h"
 
@@ -201,6 +204,84 @@ Table RocTable(const Plan& plan, const FederationHistory& history) {
   return table;
 }
 
+Table LossTable(const Plan& plan, const FederationHistory& history) {
+  Table table{.title = "Loss and alignment by round and hospital", .columns = {{"round"}}, .rows = {}, .notes = {}};
+  if (!plan.TrainsAutoencoder()) return table;
+  const std::vector<std::string> sites = plan.Participants(0);
+  for (const std::string& site : sites) {
+    table.columns.push_back({site + " loss"});
+    table.columns.push_back({site + " alignment"});
+  }
+  ForEachRound(history, [&](std::uint32_t, const TaskRecord&, const RoundRecord& round) {
+    std::vector<Cell> row{RoundNumber(round.round)};
+    for (const std::string& site : sites) {
+      const auto update = std::find_if(round.updates.begin(), round.updates.end(),
+                                       [&](const UpdateRecord& of) { return of.site == site; });
+      const bool taken = update != round.updates.end();
+      row.push_back(taken ? Fraction(update->loss_millionths) : Cell{});
+      row.push_back(taken ? Fraction(update->distillation_millionths) : Cell{});
+    }
+    table.rows.push_back(std::move(row));
+  });
+  table.notes.emplace_back(
+      "Means over a round's local steps of the whole loss (features, pictures, and beta times alignment) and of the "
+      "alignment term alone, as the hospitals signed them. Empty: no update was taken. Nobody scores these models.");
+  return table;
+}
+
+namespace {
+
+// Distances of the earlier hospitals: whoever reads the verdict sees whether one of them stands out.
+Cell MembersOf(const DriftRecord& drift) {
+  if (drift.members.empty()) return Cell{};
+  std::ostringstream text;
+  text << std::fixed << std::setprecision(kFractionDigits);
+  for (std::size_t i = 0; i < drift.members.size(); ++i) {
+    text << (i == 0 ? "" : ", ") << static_cast<double>(drift.members[i]) / 1e6;
+  }
+  return text.str();
+}
+
+}  // namespace
+
+Table DriftTable(const FederationHistory& history) {
+  Table table{
+      .title = "Hospitals beside those before them",
+      .columns = {{"hospital"},
+                  {"against"},
+                  {"pictures"},
+                  {"MMD^2"},
+                  {"p"},
+                  {"members' MMD^2"},
+                  {"as far off"},
+                  {"which means"}},
+      .rows = {},
+      .notes = {"MMD^2: unbiased squared maximum mean discrepancy between the latents of the hospital's training "
+                "pictures and as many drawn from the others' moments; near 0: alike. Members: earlier hospitals "
+                "whose own MMD^2 is known, each against those before it; one that is far off itself hides how far "
+                "later ones are. p alone says little (docs/drift_check.md)."}};
+  for (const TaskRecord& task : history.tasks()) {
+    if (!task.drift) continue;
+    const DriftRecord& drift = *task.drift;
+    std::string against;
+    for (const std::string& site : drift.against) against += (against.empty() ? "" : ", ") + site;
+    std::vector<Cell> row{drift.site, against.empty() ? Cell{} : Cell{against}};
+    const DriftReport* report = drift.answer ? std::get_if<DriftReport>(&*drift.answer) : nullptr;
+    if (report != nullptr) {
+      const double p = static_cast<double>(report->p_numerator) / static_cast<double>(report->p_denominator);
+      row.insert(row.end(), {Count(report->pictures), Fraction(report->mmd2_unbiased_millionths),
+                             Measurement{.value = p, .spread = {}, .digits = kFractionDigits}, MembersOf(drift),
+                             Count(report->members_as_far)});
+    } else {
+      row.push_back(drift.pictures > 0 ? Count(drift.pictures) : Cell{});
+      row.resize(7);
+    }
+    row.emplace_back(DriftWords(drift));
+    table.rows.push_back(std::move(row));
+  }
+  return table;
+}
+
 Table RoundTable(const Plan& plan, const FederationHistory& history) {
   Table table{.title = "Rounds",
               .columns = {{"task"},
@@ -239,7 +320,7 @@ Table UpdateTable(const Plan& plan, const FederationHistory& history) {
                   {"pictures"},
                   {"share"},
                   {"loss"},
-                  {"distillation"},
+                  {plan.TrainsAutoencoder() ? "alignment" : "distillation"},
                   {"base"},
                   {"trained"},
                   {"bytes"}},
@@ -328,11 +409,12 @@ Table StandstillTable(const Plan& plan, const FederationHistory& history) {
 }
 
 Table MissedTable(const Plan& plan, const FederationHistory& history) {
-  Table table{.title = "Rehearsal that was not done",
-              .columns = {{"task"}, {"round"}, {"site"}, {"exemplars"}, {"why"}},
+  const bool equals = plan.TrainsAutoencoder();
+  Table table{.title = equals ? "Training that was not done" : "Rehearsal that was not done",
+              .columns = {{"task"}, {"round"}, {"site"}, {equals ? "cells" : "exemplars"}, {"why"}},
               .rows = {},
               .notes = {}};
-  for (const MissedRehearsal& missed : MissedRehearsals(history)) {
+  for (const MissedRehearsal& missed : MissedRehearsals(plan, history)) {
     table.rows.push_back(
         {TaskTitle(plan, missed.task), RoundNumber(missed.round), missed.site, Count(missed.exemplars), missed.why});
   }
@@ -353,7 +435,8 @@ Table TrafficTable(const Plan& plan, const FederationHistory& history) {
                   {"other bytes"}},
       .rows = {},
       .notes = {
-          "Files as they travelled, by the log; other ones are Fisher information, class means and sealed bundles. "
+          "Files as they travelled, by the log; other ones are Fisher information, class means, latent moments and "
+          "sealed bundles. "
           "Models on their way to the sites are not in it."}};
   for (const SiteTraffic& site : TrafficOf(plan, history)) {
     table.rows.push_back({site.site, Count(site.updates), Count(site.update_bytes), Count(site.sums),

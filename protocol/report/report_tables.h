@@ -28,6 +28,12 @@ namespace hemafed {
 // Every ROC curve after the last closed task, point by point: for other programs, too long for people.
 [[nodiscard]] report::Table RocTable(const Plan& plan, const FederationHistory& history);
 
+// Of a plan that trains an autoencoder: each hospital's loss and alignment term, round by round. Empty for others.
+[[nodiscard]] report::Table LossTable(const Plan& plan, const FederationHistory& history);
+
+// Of plans with [drift]: each hospital beside those before it. Empty for others.
+[[nodiscard]] report::Table DriftTable(const FederationHistory& history);
+
 [[nodiscard]] report::Table RoundTable(const Plan& plan, const FederationHistory& history);
 [[nodiscard]] report::Table UpdateTable(const Plan& plan, const FederationHistory& history);
 [[nodiscard]] report::Table SumsTable(const Plan& plan, const FederationHistory& history);

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "site_agent/agent/egress.h"
 
+#include <algorithm>
 #include <utility>
+#include <variant>
 
+#include "codec/drift_report.h"
 #include "codec/evaluation.h"
 #include "codec/exchange.h"
 #include "codec/prototype_head.h"
@@ -12,6 +15,7 @@
 #include "common/json_fields.h"
 #include "protocol/federation/enclosure.h"
 #include "protocol/federation/head_solve.h"
+#include "protocol/federation/moments_object.h"
 
 namespace hemafed::agent {
 
@@ -38,6 +42,13 @@ Digest WithdrawalOf(const Job& job) {
 
 json EgressContract::Permit(const Job& job, const json& body) const {
   const std::string where = "report of " + job.Name();
+  // Each round is one more look at the same pictures, through a model that the coordinator chose.
+  const auto require_round_of_plan = [&](std::uint32_t rounds) {
+    if (job.task >= plan_.tasks.size() || job.round >= rounds) {
+      Refuse(where + " is of round " + std::to_string(job.round + std::uint64_t{1}) + ", which the plan does not have");
+    }
+  };
+  const auto rounds = job.task < plan_.tasks.size() ? plan_.tasks[job.task].rounds : 0;
   const auto require_classes = [&](std::size_t count) {
     if (count != plan_.classes.size()) Refuse(where + " counts " + std::to_string(count) + " classes");
   };
@@ -54,6 +65,7 @@ json EgressContract::Permit(const Job& job, const json& body) const {
       return report.ToJson();
     }
     case JobKind::kTrain: {
+      require_round_of_plan(rounds);
       const auto report = UpdateReport::FromJson({body, where});
       require_withheld(report.classes);
       if (report.teacher != job.teacher) Refuse(where + " was made with another teacher than the job's");
@@ -115,6 +127,29 @@ json EgressContract::Permit(const Job& job, const json& body) const {
       require_withheld(report.classes);
       return report.ToJson();
     }
+    case JobKind::kMoments: {
+      if (!plan_.StatesMoments()) Refuse(where + " is of latent moments, which this plan does not ask for");
+      require_round_of_plan(plan_.AlignsLatents() ? rounds : 1);  // Under [drift] once, before a task's rounds.
+      if (!plan_.AlignsLatents() && IsBelowMinPictures({body, where})) {
+        return BelowMinPictures::FromJson({body, where}).ToJson();
+      }
+      const auto report = MomentsReport::FromJson({body, where});
+      if (report.cells < std::max<std::uint64_t>(plan_.min_pictures, 2)) {
+        Refuse(where + " is of fewer than min_pictures cells, or than two");
+      }
+      return report.ToJson();
+    }
+    case JobKind::kDrift: {
+      if (!plan_.drift) Refuse(where + " compares latents, which this plan does not ask for");
+      const auto answer = DriftAnswerFromJson({body, where});
+      if (PicturesOf(answer).value_or(plan_.min_pictures) < plan_.min_pictures)
+        Refuse(where + " is of fewer than min_pictures pictures");
+      const auto* report = std::get_if<DriftReport>(&answer);
+      if (report != nullptr && report->reference != DriftReferenceKind::kMoments) {
+        Refuse(where + " compares with features of single pictures, which no hospital gets");
+      }
+      return DriftAnswerToJson(answer);
+    }
     case JobKind::kReceive: return ReceivedReport::FromJson({body, where}).ToJson();
     case JobKind::kRemove: {
       const auto report = RemovedReport::FromJson({body, where});
@@ -174,6 +209,10 @@ void EgressContract::PermitContent(const SiteStatement& statement, const std::st
     const FeatureSums sums =
         ReadFeatureSums(file, plan_.strategy.features, static_cast<std::uint32_t>(plan_.classes.size()));
     if (const auto why = WhySumsDoNotFit(sums, SumsReport::FromJson({statement.body, "sums"}), plan_)) Refuse(*why);
+  }
+  if (statement.kind == StatementKind::kMoments) {
+    const auto report = MomentsReport::FromJson({statement.body, "moments"});
+    if (const auto why = WhyNoMoments(file, report, plan_)) Refuse(*why);
   }
   if (statement.kind != StatementKind::kEvaluation) return;
   const auto report = EvaluationReport::FromJson(statement.body, plan_.classes.size(), plan_.PoolsOf(site));

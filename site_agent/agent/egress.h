@@ -43,7 +43,8 @@ class EgressContract {
   // The file itself, as copied out of the trainer's folder, where more than its size can be judged: score histograms
   // show no class of fewer than min_pictures, none but the plan's, and what the report beside them counts; feature sums
   // are of the plan's shape, hold the pictures that their report says, and of no class fewer than min_pictures; class
-  // means are of classes that the report counts.
+  // means are of classes that the report counts; latent moments are of as many cells as their report says, at least
+  // min_pictures and two.
   void PermitContent(const SiteStatement& statement, const std::string& site, const ReadableFile& file,
                      const UpdateLayout& base_layout) const;
   // A bundle, as far as one who cannot open it can see: sealed to the key that the recipient signed, addressed to it,

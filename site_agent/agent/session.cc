@@ -50,6 +50,8 @@ StatementKind KindOf(JobKind kind) {
     case JobKind::kFisher: return StatementKind::kFisher;
     case JobKind::kMeans: return StatementKind::kMeans;
     case JobKind::kRemove: return StatementKind::kRemoved;
+    case JobKind::kMoments: return StatementKind::kMoments;
+    case JobKind::kDrift: return StatementKind::kDrift;
   }
   throw Error(ErrorCode::kInternal, "job kind out of range");
 }
@@ -222,13 +224,16 @@ Session::Messages Session::Fetch() {
         const auto keep = [&](const Digest& object, const Path& path) {
           WriteFileAtomically(files_, path, ReadFile(files_, jobs_.Object(object), kMaxObjectBytes));
         };
-        keep(trunk.value_or(*assignment_->model), folder_.FinalModel());
+        // A trained autoencoder gets the name that it has where it is used (docs/extractor.md).
+        const Path model = plan_->TrainsAutoencoder() ? folder_.FinalAutoencoder() : folder_.FinalModel();
+        keep(trunk.value_or(*assignment_->model), model);
         if (trunk) keep(*assignment_->model, folder_.FinalHead());
         if (const auto& extractor = plan_->model.extractor) {
           keep(extractor->detector, folder_.FinalDetector());
           keep(extractor->autoencoder, folder_.FinalAutoencoder());
         }
-        Tell("the plan is finished; the consortium's model is " + folder_.FinalModel().string());
+        if (const auto& detector = plan_->model.detector) keep(*detector, folder_.FinalDetector());
+        Tell("the plan is finished; the consortium's model is " + model.string());
         kept_model_ = assignment_->model;
       }
       finished_ = !NextWithdrawal();
@@ -273,11 +278,17 @@ Session::Messages Session::TakeResult() {
   files_.Remove(jobs_.JobFile(job.Name()));
   if (job.kind == JobKind::kRemove) RemoveOtherResults(job);
   const EgressContract contract(*plan_, LoadLabAgreement(files_, folder_.AgreementFile()));
-  statement_ = SiteStatement{.kind = KindOf(job.kind),
-                             .task = job.task,
-                             .round = job.round,
-                             .subject = job.model,
-                             .body = contract.Permit(job, report.body)};
+  const auto permitted = [&] {
+    try {
+      return contract.Permit(job, report.body);
+    } catch (const Error&) {
+      // Of too few pictures: once the lab's people have mended that, the trainer is to look again.
+      if (job.kind == JobKind::kDrift || job.kind == JobKind::kMoments) files_.Remove(done);
+      throw;
+    }
+  };
+  statement_ = SiteStatement{
+      .kind = KindOf(job.kind), .task = job.task, .round = job.round, .subject = job.model, .body = permitted()};
   if (IsAboutPlan(statement_->kind)) {  // The job has a task for the trainer only.
     statement_->task = 0;
     statement_->subject = job.plan;

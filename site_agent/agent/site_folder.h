@@ -36,7 +36,7 @@ struct SiteFolder {
   [[nodiscard]] Path EgressFile() const { return Agent() / "egress.jsonl"; }
   [[nodiscard]] Path OutgoingFile() const { return Agent() / "outgoing"; }
   [[nodiscard]] Path FinalModel() const { return Agent() / "model.safetensors"; }
-  // Of plans over latents.
+  // Of plans over latents, and of plans that train an autoencoder (which then is the plan's model).
   [[nodiscard]] Path FinalDetector() const { return Agent() / "detector.safetensors"; }
   [[nodiscard]] Path FinalAutoencoder() const { return Agent() / "autoencoder.safetensors"; }
   [[nodiscard]] Path FinalHead() const { return Agent() / "head.hfr"; }  // Of strategy analytic.

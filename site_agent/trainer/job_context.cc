@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "site_agent/trainer/job_context.h"
 
+#include <string_view>
 #include <utility>
 
 #include "common/error.h"
@@ -10,7 +11,15 @@
 namespace hemafed::trainer {
 
 learning::Classifier JobContext::LoadModel(const Digest& digest) const {
-  return learning::LoadModel(files, object(digest));
+  learning::Classifier model = learning::LoadModel(files, object(digest));
+  const std::string_view normalisation = learning::NormalisationName(model.normalisation());
+  if (normalisation != plan.model.normalisation) {
+    throw Error(ErrorCode::kInvalidInput, job.Name() + ": the model " + digest.Hex() + " has the normalisation " +
+                                              std::string(normalisation) + ", the plan says " +
+                                              plan.model.normalisation +
+                                              "; the operator has to give a plan and weights that go together");
+  }
+  return model;
 }
 
 AnalyticHead JobContext::LoadHead() const {

@@ -48,6 +48,7 @@ struct JobContext {
   std::function<HpkePrivateKey(const BundleAddress&)> ephemeral_key;
 
   [[nodiscard]] const TaskPlan& task() const { return plan.tasks[job.task]; }
+  // kInvalidInput if it has another normalisation than the plan's, which training would silently keep.
   [[nodiscard]] learning::Classifier LoadModel(const Digest& digest) const;
   // The job's model, where it is a solved head: for the plan's features, and for the trunk that the job names.
   [[nodiscard]] AnalyticHead LoadHead() const;

@@ -18,9 +18,10 @@ namespace {
 constexpr std::int64_t kProgressMs = 400;
 
 nlohmann::json BodyOf(const JobContext& context) {
+  const bool learns_cells = context.plan.TrainsAutoencoder();
   switch (context.job.kind) {
-    case JobKind::kCommit: return RunCommitJob(context);
-    case JobKind::kTrain: return RunTrainingJob(context);
+    case JobKind::kCommit: return learns_cells ? RunCellCommitJob(context) : RunCommitJob(context);
+    case JobKind::kTrain: return learns_cells ? RunCellTrainingJob(context) : RunTrainingJob(context);
     case JobKind::kSelect: return RunSelectionJob(context);
     case JobKind::kEvaluate: return RunEvaluationJob(context);
     case JobKind::kJudge: return RunJudgementJob(context);
@@ -31,8 +32,19 @@ nlohmann::json BodyOf(const JobContext& context) {
     case JobKind::kFisher: return RunFisherJob(context);
     case JobKind::kMeans: return RunMeansJob(context);
     case JobKind::kRemove: return RunRemoveJob(context);
+    case JobKind::kMoments: return learns_cells ? RunMomentsJob(context) : RunLatentMomentsJob(context);
+    case JobKind::kDrift: return RunDriftJob(context);
   }
   throw Error(ErrorCode::kInternal, "job kind out of range");
+}
+
+// More rounds than the plan's would be more looks at the same pictures, through models that the coordinator chose.
+void RequireRoundOfPlan(const Job& job, const Plan& plan) {
+  if (job.kind != JobKind::kTrain && job.kind != JobKind::kMoments) return;
+  const std::uint32_t rounds = job.kind == JobKind::kMoments && !plan.AlignsLatents() ? 1 : plan.tasks[job.task].rounds;
+  if (job.round < rounds) return;
+  throw Error(ErrorCode::kRefused,
+              job.Name() + ": the plan has only " + std::to_string(rounds) + " rounds of this kind");
 }
 
 }  // namespace
@@ -84,6 +96,7 @@ bool JobRunner::RunNext() {
 void JobRunner::Run(const Job& job) {
   const Plan& plan = PlanOf(job.plan);
   if (job.task >= plan.tasks.size()) throw Error(ErrorCode::kInvalidInput, job.Name() + ": the plan has no such task");
+  RequireRoundOfPlan(job, plan);
   learning::ConfigureTorch(static_cast<int>(plan.training.threads));
   phase_.clear();
   if (auto withdrawn = vault_.Withdrawn(); withdrawn != withdrawn_) {
@@ -127,26 +140,34 @@ const Plan& JobRunner::PlanOf(const Digest& digest) {
 }
 
 const Pictures& JobRunner::PicturesFor(const Job& job) {
+  // A withdrawal of what was withdrawn before removes the file too, and tells nobody here.
+  if (!hooks_.pictures && pictures_ && pictures_->second->LacksCells()) pictures_.reset();
   if (hooks_.pictures && (!pictures_ || pictures_->first != job.plan)) {
     pictures_ = {job.plan, hooks_.pictures(settings_, PlanOf(job.plan))};
   }
   if (!pictures_ || pictures_->first != job.plan) {
     std::unique_ptr<const learning::LatentExtractor> extractor;
+    std::unique_ptr<const learning::CellDescriber> describer;
     const Plan& plan = PlanOf(job.plan);
     if (const auto& named = plan.model.extractor) {
       const Path detector = CheckedObject(named->detector), autoencoder = CheckedObject(named->autoencoder);
       extractor = hooks_.extractor ? hooks_.extractor(detector, autoencoder)
                                    : learning::LoadCellLatents(files_, detector, autoencoder, plan.model.input_px);
     }
+    if (plan.model.detector) {
+      const Path detector = CheckedObject(*plan.model.detector);
+      describer = hooks_.describer ? hooks_.describer(detector)
+                                   : learning::LoadCellDescriber(files_, detector, plan.model.input_px);
+    }
     auto pictures = std::make_unique<Pictures>(
         files_, settings_, folder_.Pictures(), plan,
         [&](const std::string& phase, std::uint64_t done, std::uint64_t total) {
           Progress(job, phase, done, total, done);
-          // Pictures are read in seconds, latents may take hours.
-          if (extractor != nullptr && hooks_.stop())
+          // Pictures are read in seconds, latents and cells may take hours.
+          if ((extractor != nullptr || describer != nullptr) && hooks_.stop())
             throw Error(ErrorCode::kInterrupted, "stopped while " + phase + "; it goes on from there");
         },
-        extractor.get(), withdrawn_);
+        PictureTools{.extractor = extractor.get(), .describer = describer.get()}, withdrawn_);
     hooks_.print(pictures->Report());
     pictures_ = {job.plan, std::move(pictures)};
   }

@@ -36,6 +36,8 @@ struct RunnerHooks {
   // Opens a plan's detector and autoencoder; null: learning::LoadCellLatents. Tests give simple ones.
   std::function<std::unique_ptr<const learning::LatentExtractor>(const Path& detector, const Path& autoencoder)>
       extractor = {};
+  // Opens the detector of a plan that trains an autoencoder; null: learning::LoadCellDescriber.
+  std::function<std::unique_ptr<const learning::CellDescriber>(const Path& detector)> describer = {};
   // Ephemeral keys of sealed bundles; null: random ones. Only a simulation gives them, so that its log is the same
   // every time; each address must get another key.
   std::function<HpkePrivateKey(const BundleAddress&)> ephemeral_key = {};

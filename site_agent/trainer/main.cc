@@ -7,9 +7,11 @@
 #include <algorithm>
 #include <filesystem>
 #include <iostream>
+#include <map>
 #include <memory>
 #include <thread>
 
+#include "codec/latent_moments.h"
 #include "codec/site_settings.h"
 #include "common/digest_of_file.h"
 #include "common/error.h"
@@ -18,6 +20,7 @@
 #include "learning/data/synthetic/contact_sheet.h"
 #include "learning/data/synthetic/hospital_profile.h"
 #include "learning/data/synthetic/hospital_writer.h"
+#include "learning/features/autoencoder/autoencoder_file.h"
 #include "learning/features/cells/classical_segmenter.h"
 #include "learning/features/detection/detector_file.h"
 #include "learning/features/detection/detector_finder.h"
@@ -39,8 +42,10 @@ struct Options {
   std::string folder, out, hospital, architecture = "small_cnn", normalisation, labels, plan, pictures,
                                      layout = "manifest";
   std::uint32_t count = 60;
+  std::int64_t latent = learning::kPublishedLatentSize;
   std::uint64_t seed = 1;
-  std::vector<std::string> withdrawn, domains;
+  std::vector<std::string> withdrawn, domains, moments;
+  std::string autoencoder;
   SegmentSettings segment;
   std::string detector;  // File; empty: the classical segmenter.
   bool training_part = false;
@@ -119,6 +124,17 @@ void WithdrawAll(const Options& options) {
                   "that the trainer has not read yet is withdrawn by removing its file");
 }
 
+void ScaleLatents(FileSystem& files, const Options& options) {
+  if (learning::LoadLatentScale(files, options.autoencoder)) {
+    throw Error(ErrorCode::kConflict, options.autoencoder + ": its latents are scaled already");
+  }
+  const learning::CellAutoencoder model = learning::LoadAutoencoder(files, options.autoencoder);
+  const auto width = static_cast<std::uint32_t>(model.latent_size());
+  LatentMoments all(width);
+  for (const std::string& name : options.moments) all.Add(ReadLatentMoments(*files.OpenForRead(name), width));
+  std::cout << learning::SaveAutoencoder(files, options.out, model, {}, learning::ScaleOf(all)).Hex() << "\n";
+}
+
 int Main(int argc, char** argv) {
   CLI::App app{
       "The picture side of a lab: imports pictures, trains, scores and keeps exemplars. It has no network and talks "
@@ -144,12 +160,32 @@ int Main(int argc, char** argv) {
   CLI::App* init =
       app.add_subcommand("init-weights", "Make initial weights from a seed; prints their digest for the plan");
   init->add_option("file", options.out, "Safetensors file to write")->required();
-  init->add_option("--architecture", options.architecture, "A network that trains from scratch")->capture_default_str();
+  init->add_option("--architecture", options.architecture,
+                   "A network that trains from scratch (ae_cfe: on latents), or cell_autoencoder")
+      ->capture_default_str();
   init->add_option(
       "--normalisation", options.normalisation,
       "batch, batch_local, group or group_ws; batch_frozen needs imported weights and is refused (default:\n"
-      "group_ws for small_cnn, batch_frozen for the others)");
+      "group_ws for small_cnn and ae_cfe, batch_frozen for the others)");
   init->add_option("--seed", options.seed, "The same seed gives the same bytes everywhere")->capture_default_str();
+  init->add_option("--latent", options.latent, "Numbers of the latent; only with --architecture cell_autoencoder")
+      ->check(CLI::Range(learning::kMinLatentSize, learning::kMaxLatentSize))
+      ->capture_default_str();
+
+  CLI::App* scale = app.add_subcommand(
+      "scale-latents",
+      "Add to an autoencoder's file how its latents are spread for plans over them (docs/extractor.md); prints the\n"
+      "digest for such a plan's `autoencoder`");
+  scale->add_option("autoencoder", options.autoencoder, "Autoencoder that hospitals trained together; only read")
+      ->required()
+      ->check(CLI::ExistingFile);
+  scale->add_option("file", options.out, "Safetensors file to write")->required();
+  scale
+      ->add_option("--moments", options.moments,
+                   "Each hospital's latent moments of the last round: objects of the consortium's folder, by the\n"
+                   "digests in its log")
+      ->required()
+      ->check(CLI::ExistingFile);
 
   CLI::App* smears =
       app.add_subcommand("smears", "Draw a hospital's synthetic smears, with manifest.csv, to try things without data");
@@ -218,12 +254,25 @@ int Main(int argc, char** argv) {
   FileSystem& files = RealFileSystem();
   if (*serve) {
     Serve(options);
+  } else if (*init && options.architecture == learning::kAutoencoderName) {
+    if (!options.normalisation.empty()) {
+      throw Error(ErrorCode::kInvalidInput, "--normalisation: cell_autoencoder has its own; leave it out");
+    }
+    const auto model = learning::InitialAutoencoder(options.latent, options.seed);
+    // As other initial models note it (docs/model_file.md).
+    const std::map<std::string, std::string> notes{{"hemafed.initial_seed", std::to_string(options.seed)}};
+    std::cout << learning::SaveAutoencoder(files, options.out, model, notes).Hex() << "\n";
   } else if (*init) {
+    if (init->count("--latent") > 0) {
+      throw Error(ErrorCode::kInvalidInput, "--latent is for cell_autoencoder; " + options.architecture + " has none");
+    }
     const auto architecture = learning::ArchitectureFromName(options.architecture);
     const auto normalisation = options.normalisation.empty() ? learning::NormalisationOf(architecture)
                                                              : learning::NormalisationFromName(options.normalisation);
     std::cout << learning::WriteInitialModel(files, options.out, architecture, options.seed, normalisation).Hex()
               << "\n";
+  } else if (*scale) {
+    ScaleLatents(files, options);
   } else if (*smears) {
     // A quarter is kept for testing, as in the real sample sets.
     const std::uint32_t test = options.count / 4;

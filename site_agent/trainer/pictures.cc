@@ -3,11 +3,13 @@
 
 #include <algorithm>
 #include <iterator>
+#include <nlohmann/json.hpp>
 #include <set>
 #include <utility>
 
 #include "common/error.h"
 #include "common/random.h"
+#include "learning/features/extractor/cell_cache.h"
 #include "learning/features/extractor/latent_batches.h"
 #include "site_agent/trainer/trainer_folder.h"
 
@@ -37,8 +39,7 @@ std::set<Digest> PicturesOf(const learning::ExemplarStore& store) {
 }  // namespace
 
 Pictures::Pictures(FileSystem& files, const SiteSettings& settings, const Path& state_folder, const Plan& plan,
-                   const OnProgress& on_progress, const learning::LatentExtractor* extractor,
-                   std::set<Digest> withdrawn)
+                   const OnProgress& on_progress, const PictureTools& tools, std::set<Digest> withdrawn)
     : pictures_(files,
                 {.name = settings.site,
                  .folder = settings.pictures,
@@ -47,14 +48,39 @@ Pictures::Pictures(FileSystem& files, const SiteSettings& settings, const Path& 
                  .crop = 0},
                 state_folder, plan.classes, plan.model.input_px, plan.augmentation,
                 NeverStop(on_progress, "reading pictures")),
+      files_(&files),
       withdrawn_(std::move(withdrawn)) {
-  if (plan.model.extractor.has_value() != (extractor != nullptr)) {
-    throw Error(ErrorCode::kInternal, "the pictures of " + settings.site + " were opened without the plan's extractor");
+  if (plan.model.extractor.has_value() != (tools.extractor != nullptr) ||
+      plan.model.detector.has_value() != (tools.describer != nullptr)) {
+    throw Error(ErrorCode::kInternal, "the pictures of " + settings.site + " were opened without the plan's tools");
   }
-  if (extractor == nullptr) return;
-  const Path file =
-      state_folder / (settings.site + "-" + extractor->digest().Hex().substr(0, 16) + std::string(kLatentsSuffix));
-  latents_.emplace(files, pictures_, *extractor, file, NeverStop(on_progress, "computing latents"));
+  const auto file = [&](const Digest& tool, std::string_view suffix) {
+    return state_folder / (settings.site + "-" + tool.Hex().substr(0, 16) + std::string(suffix));
+  };
+  if (tools.extractor != nullptr) {
+    latents_.emplace(files, pictures_, *tools.extractor, file(tools.extractor->digest(), kLatentsSuffix),
+                     NeverStop(on_progress, "computing latents"));
+  }
+  if (tools.describer != nullptr) {
+    // Cells are labelled by their place in the plan's classes: two plans of a study may order them in two ways.
+    const std::string classes = Sha256Of(nlohmann::json(plan.classes).dump()).Hex().substr(0, 16);
+    cells_ = file(tools.describer->digest(), "-" + classes + std::string(kCellsSuffix));
+    // One hospital, so one domain; what it is called among the others, a job says.
+    const std::vector<learning::DomainCells> sources{
+        {.pictures = &pictures_, .positions = Positions(learning::DomainPart::kTrain), .domain = 0}};
+    const learning::CellCache cache =
+        learning::OpenCellCache(files, cells_, *tools.describer, sources, {}, NeverStop(on_progress, "finding cells"));
+    cell_report_ = "cells of training pictures: " + std::to_string(cache.cells.size()) +
+                   "; pictures without one: " + std::to_string(cache.Count(learning::CellOutcome::kNoCell)) +
+                   "; unusable: " + std::to_string(cache.Count(learning::CellOutcome::kUnusable)) + "\n";
+  }
+}
+
+bool Pictures::LacksCells() const { return !cells_.empty() && !files_->Exists(cells_); }
+
+learning::FeatureCache Pictures::Cells() const {
+  if (cells_.empty()) throw Error(ErrorCode::kInternal, "cells were asked for under a plan that learns from none");
+  return learning::FeatureCache::Open(*files_, cells_);
 }
 
 std::unique_ptr<learning::BatchSource> Pictures::At(std::vector<std::uint32_t> positions,
@@ -121,7 +147,7 @@ std::vector<std::uint32_t> Pictures::PositionsOf(const learning::ExemplarStore& 
 }
 
 std::string Pictures::Report() const {
-  if (!latents_) return pictures_.report();
+  if (!latents_) return pictures_.report() + cell_report_;
   return pictures_.report() + "latents: " + std::to_string(latents_->Count(learning::LatentOf::kCell)) +
          " of the best cell; of whole pictures, where none was found: " +
          std::to_string(latents_->Count(learning::LatentOf::kWholePicture)) +

@@ -27,7 +27,7 @@ ByteView BytesOf(const std::vector<float>& values) {
 
 }  // namespace
 
-QuantizedUpdate WriteUpdate(FileSystem& files, const learning::Classifier& trained, const Path& base,
+QuantizedUpdate WriteUpdate(FileSystem& files, const std::vector<learning::NamedTensor>& trained, const Path& base,
                             const std::optional<Path>& residual_in, const Path& residual_out, const Path& update_out,
                             const UpdateFormat& format) {
   const SafetensorsReader base_model = SafetensorsReader::Open(files, base);
@@ -36,7 +36,7 @@ QuantizedUpdate WriteUpdate(FileSystem& files, const learning::Classifier& train
   if (residual_in) carried = SafetensorsReader::Open(files, *residual_in);
 
   std::map<std::string, at::Tensor> local;
-  for (const auto& [name, value] : trained.tensors()) local.emplace(name, value.detach().contiguous());
+  for (const auto& [name, value] : trained) local.emplace(name, value.detach().contiguous());
 
   std::vector<TensorInfo> residual_tensors;
   for (const TensorSpec& tensor : layout.tensors) {

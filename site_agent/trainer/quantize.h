@@ -9,6 +9,7 @@
 #pragma once
 
 #include <optional>
+#include <vector>
 
 #include "codec/update.h"
 #include "common/file_system.h"
@@ -22,10 +23,10 @@ struct QuantizedUpdate {
   Digest residual;  // Of the new residual file.
 };
 
-// `base` is the round's base model file, `residual_in` the previous round's residual if it is carried on; the new one
-// is written to `residual_out`.
-[[nodiscard]] QuantizedUpdate WriteUpdate(FileSystem& files, const learning::Classifier& trained, const Path& base,
-                                          const std::optional<Path>& residual_in, const Path& residual_out,
-                                          const Path& update_out, const UpdateFormat& format);
+// `trained`: the model's tensors. `base` is the round's base model file, `residual_in` the previous round's residual if
+// it is carried on; the new one is written to `residual_out`.
+[[nodiscard]] QuantizedUpdate WriteUpdate(FileSystem& files, const std::vector<learning::NamedTensor>& trained,
+                                          const Path& base, const std::optional<Path>& residual_in,
+                                          const Path& residual_out, const Path& update_out, const UpdateFormat& format);
 
 }  // namespace hemafed::trainer

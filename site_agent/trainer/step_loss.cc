@@ -146,7 +146,8 @@ std::unique_ptr<learning::LocalLoss> LossOf(const JobContext& context, learning:
       return std::make_unique<learning::StoredAnswersLoss>(StoredAnswers(context, source), strategy.alpha,
                                                            strategy.beta);
     case StrategyKind::kSlowFast: return SlowLoss(context, source);
-    case StrategyKind::kAnalytic: break;
+    case StrategyKind::kAnalytic:
+    case StrategyKind::kAlignment: break;  // Trained elsewhere, or not at all.
   }
   throw Error(ErrorCode::kInvalidInput,
               context.job.Name() + ": strategy " + std::string(StrategyName(strategy.kind)) + " trains nothing");

@@ -12,6 +12,8 @@ namespace hemafed::trainer {
 
 // Files of latents in Pictures() have this in their names; they are made of pictures as tiles are.
 inline constexpr std::string_view kLatentsSuffix = ".latents";
+// Likewise files of cells (learning/features/extractor/cell_cache.h), and what goes with them.
+inline constexpr std::string_view kCellsSuffix = ".cells";
 
 // The trainer's own folder; the agent cannot read it.
 struct TrainerFolder {

@@ -11,8 +11,7 @@
 #include "learning/continual/distillation_probe.h"
 #include "learning/continual/local_training.h"
 #include "site_agent/trainer/jobs.h"
-#include "site_agent/trainer/quantize.h"
-#include "site_agent/trainer/residuals.h"
+#include "site_agent/trainer/round_update.h"
 #include "site_agent/trainer/step_loss.h"
 
 namespace hemafed::trainer {
@@ -23,12 +22,6 @@ namespace {
 
 // Threads that make batches while training uses the last one: one makes them faster than any network here takes them.
 constexpr unsigned kLoaders = 1;
-
-// Of what a report says; more than it can say is its most.
-std::uint64_t Millionths(double value) {
-  constexpr auto kMost = static_cast<double>(kMaxLossMillionths);
-  return static_cast<std::uint64_t>(std::llround(std::min(kMost, std::max(0.0, value * 1e6))));
-}
 
 learning::TrainingSettings SettingsOf(const Plan& plan, const Job& job) {
   const TaskPlan& task = plan.tasks[job.task];
@@ -63,7 +56,7 @@ class Probe {
 
   void MeasureBase(learning::Classifier& base, const UpdateLayout& layout) {
     result_.pictures = pictures_.size();
-    result_.before_millionths = Millionths(Measure(base).loss);
+    result_.before_millionths = LossMillionths(Measure(base).loss);
     std::map<std::string, double> by_name;
     const std::vector<double> values = learning::DistillationSensitivity(
         base, teacher_.classes(), source_, pictures_, settings_.batch, DeriveSeed(settings_.seed, "signs"));
@@ -75,8 +68,8 @@ class Probe {
 
   [[nodiscard]] DistillationProbe Finish(const learning::Classifier& trained) {
     const learning::DistillationState after = Measure(trained);
-    result_.after_millionths = Millionths(after.loss);
-    for (const double value : after.disagreement) result_.disagreement_millionths.push_back(Millionths(value));
+    result_.after_millionths = LossMillionths(after.loss);
+    for (const double value : after.disagreement) result_.disagreement_millionths.push_back(LossMillionths(value));
     return std::move(result_);
   }
 
@@ -91,19 +84,6 @@ class Probe {
   std::vector<std::uint32_t> pictures_;
   DistillationProbe result_;
 };
-
-// The update as integers; what rounding leaves over is kept for the next round.
-QuantizedUpdate WriteIntegers(const JobContext& context, const learning::Classifier& trained, const Path& base) {
-  const Job& job = context.job;
-  std::optional<Path> carried;
-  if (job.carry_residual && job.round > 0) carried = ResidualFile(context.folder, job, job.round - 1);
-  QuantizedUpdate update =
-      WriteUpdate(context.files, trained, base, carried, ResidualFile(context.folder, job, job.round),
-                  context.work / std::string(kUpdateFileName), {.encoding = context.plan.aggregation.encoding});
-  // The residual before the carried one can never be asked for again.
-  if (job.round > 1) context.files.Remove(ResidualFile(context.folder, job, job.round - 2));
-  return update;
-}
 
 }  // namespace
 
@@ -142,18 +122,18 @@ json RunTrainingJob(const JobContext& context) {
 
   UpdateReport report;
   if (probe) report.probe = probe->Finish(model);
-  const QuantizedUpdate update = WriteIntegers(context, model, base);
+  const QuantizedUpdate update = WriteRoundUpdate(context, model.tensors(), base);
   report.values = update.file.values;
   report.layout = update.layout;
   report.file = update.file.file;
   report.file_bytes = update.file.file_bytes;
   report.teacher = job.teacher;
-  report.gamma_millionths = Millionths(context.task().gamma);
+  report.gamma_millionths = LossMillionths(context.task().gamma);
   report.pictures = source->Size();
   report.classes = WithholdSmall(CountsByClass(*source, plan.classes.size()), plan.min_pictures);
   report.steps = trained.steps;
-  report.loss_millionths = Millionths(trained.mean_loss);
-  report.distillation_millionths = Millionths(trained.mean_extra);
+  report.loss_millionths = LossMillionths(trained.mean_loss);
+  report.distillation_millionths = LossMillionths(trained.mean_extra);
   report.residual = update.residual;
   return report.ToJson();
 }

@@ -81,8 +81,9 @@ std::set<Digest> KnownPictures(FileSystem& files, const Path& lab, const std::ve
 std::size_t RemoveTiles(FileSystem& files, const Path& folder) {
   std::size_t removed = 0;
   for (const std::string& name : NamesIn(files, folder)) {
-    const bool is_of_pictures =
-        name.ends_with(".tiles") || name.ends_with(".tiles.tmp") || name.find(kLatentsSuffix) != std::string::npos;
+    const bool is_of_pictures = name.ends_with(".tiles") || name.ends_with(".tiles.tmp") ||
+                                name.find(kLatentsSuffix) != std::string::npos ||
+                                name.find(kCellsSuffix) != std::string::npos;
     if (!is_of_pictures) continue;
     files.Remove(folder / name);
     ++removed;

@@ -11,8 +11,10 @@
 #include "common/digest_of_file.h"
 #include "common/error.h"
 #include "learning/continual/checkpoint.h"
+#include "learning/features/autoencoder/alignment.h"
 #include "learning/features/autoencoder/autoencoder_file.h"
 #include "learning/features/autoencoder/autoencoder_training.h"
+#include "learning/features/autoencoder/cell_batches.h"
 #include "learning/features/extractor/cell_cache.h"
 
 namespace hemafed::studies {
@@ -166,9 +168,13 @@ class AutoencoderArm final : public CellArm {
 
   [[nodiscard]] learning::CellAutoencoder Trained(const StudyCells& cells, std::uint64_t seed, const ArmTalk& talk) {
     const Path folder = FolderOf(seed), file = folder / "autoencoder.safetensors";
-    if (files_->Exists(file)) return learning::LoadAutoencoder(*files_, file);
-    files_->CreateFolders(folder);
     const FeatureCache learned = CellsToLearnFrom(cells);
+    if (files_->Exists(file)) {
+      learning::CellAutoencoder trained = learning::LoadAutoencoder(*files_, file);
+      if (!learning::LoadLatentScale(*files_, file)) SaveWithScale(file, trained, learned);
+      return trained;
+    }
+    files_->CreateFolders(folder);
     const AutoencoderSettings settings = SettingsOf(seed);
     AutoencoderTraining training(learned, learning::InitialAutoencoder(*choice_.description.bottleneck, settings.seed),
                                  settings);
@@ -186,9 +192,15 @@ class AutoencoderArm final : public CellArm {
       return true;
     });
     WriteFileAtomically(*files_, folder / "training.json", Record(cells, learned, settings, training).dump(2) + "\n");
-    (void)learning::SaveAutoencoder(*files_, file, training.model());
+    SaveWithScale(file, training.model(), learned);
     learning::RemoveCheckpoint(*files_, checkpoint);
     return learning::LoadAutoencoder(*files_, file);
+  }
+
+  // For plans over its latents; forests see them as they are.
+  void SaveWithScale(const Path& file, const learning::CellAutoencoder& model, const FeatureCache& learned) const {
+    const LatentMoments moments = learning::MomentsOf(learning::LatentsOf(model, learned));
+    (void)learning::SaveAutoencoder(*files_, file, model, {}, learning::ScaleOf(moments));
   }
 
   [[nodiscard]] FeatureCache CellsToLearnFrom(const StudyCells& cells) const {

@@ -64,8 +64,7 @@ DomainScore ScoreDomain(CellFinder& finder, const std::string& name, const learn
   return score;
 }
 
-DomainScore CountDetections(CellFinder& finder, const std::string& name, FileSystem& files, const Path& folder,
-                            double min_score, const learning::ScoreProgress& progress) {
+std::vector<std::string> TestPicturesOf(FileSystem& files, const Path& folder) {
   const Path manifest = folder / learning::kManifestFile;
   std::vector<std::string> chosen;
   for (const auto& row : learning::ParseManifest(ReadFile(files, manifest, kMaxManifestBytes), manifest.string())) {
@@ -75,6 +74,12 @@ DomainScore CountDetections(CellFinder& finder, const std::string& name, FileSys
     }
     chosen.push_back(row.file);
   }
+  return chosen;
+}
+
+DomainScore CountDetections(CellFinder& finder, const std::string& name, FileSystem& files, const Path& folder,
+                            double min_score, const learning::ScoreProgress& progress) {
+  const std::vector<std::string> chosen = TestPicturesOf(files, folder);
   const learning::PictureFolder pictures(files, folder);
   DomainScore score{.domain = folder.filename().string(), .finder = name, .annotated = false};
   for (const std::string& file : chosen) {

@@ -35,8 +35,11 @@ struct DomainScore {
                                       const learning::AnnotatedDomain& domain, double min_score,
                                       const learning::ScoreProgress& progress);
 
-// The test pictures of a domain without annotations; files with "_aug" in their name are not originals and are left
-// out.
+// The test pictures of a domain without annotations, relative to its folder; files with "_aug" in their name are not
+// originals and are left out. kInvalidInput or kNotFound where the manifest cannot be read.
+[[nodiscard]] std::vector<std::string> TestPicturesOf(FileSystem& files, const Path& folder);
+
+// How many cells are found in them.
 [[nodiscard]] DomainScore CountDetections(learning::CellFinder& finder, const std::string& name, FileSystem& files,
                                           const Path& folder, double min_score,
                                           const learning::ScoreProgress& progress);

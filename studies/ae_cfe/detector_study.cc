@@ -161,6 +161,16 @@ int RunDetectorStudy(const DetectorStudyOptions& options) {
     source.Add(domain, masked, options.masked_times);
     source.Add(domain, boxed);
   }
+  // Their cells are counted after hours of training: what is wrong with their folders is said before.
+  for (const std::string& domain : options.others) {
+    for (const std::string& picture : TestPicturesOf(files, options.data / domain)) {
+      if (files.Exists(options.data / domain / picture)) continue;
+      throw Error(ErrorCode::kInvalidInput, (options.data / domain / picture).string() +
+                                                " is missing, though its folder's manifest names it; mend the folder "
+                                                "or leave " +
+                                                domain + " out of --others");
+    }
+  }
   files.CreateFolders(options.output);
   const FolderLock lock(options.output, "study");
   WriteRecord(files, options.output / "run.json", RecordOf(files, options, domains, source));

@@ -13,6 +13,7 @@
 #include "common/folder_lock.h"
 #include "common/program.h"
 #include "common/stop_signal.h"
+#include "learning/features/extractor/cell_describer.h"
 #include "learning/features/extractor/cell_latents.h"
 #include "studies/federation/beside.h"
 #include "studies/federation/federation_outputs.h"
@@ -126,7 +127,7 @@ void FindWeights(FileSystem& files, const FederationOptions& options, std::vecto
         continue;
       }
       if (model != arm.plan.model.weights) {
-        throw Error(ErrorCode::kNotFound, arm.where + " makes latents with " + model.Hex() +
+        throw Error(ErrorCode::kNotFound, arm.where + " sends pictures through the frozen file " + model.Hex() +
                                               ", which none of the files of --weights are; docs/extractor.md says "
                                               "what they are");
       }
@@ -138,20 +139,26 @@ void FindWeights(FileSystem& files, const FederationOptions& options, std::vecto
   }
 }
 
-// Of all plans over latents, for whoever reads pictures.
-void OpenExtractors(FileSystem& files, const std::vector<Arm>& arms, PictureShelf& shelf) {
+// Frozen files of all plans that have some, for whoever reads pictures.
+void OpenTools(FileSystem& files, const std::vector<Arm>& arms, PictureShelf& shelf) {
   for (const Arm& arm : arms) {
+    const std::uint32_t side = arm.plan.model.input_px;
+    if (const auto& detector = arm.plan.model.detector; detector && !shelf.HasDescriber(arm.plan)) {
+      shelf.AddDescriber(arm.plan, learning::LoadCellDescriber(files, arm.models.at(*detector), side));
+    }
     const auto& extractor = arm.plan.model.extractor;
     if (!extractor || shelf.HasExtractor(arm.plan)) continue;
-    shelf.AddExtractor(arm.plan,
-                       learning::LoadCellLatents(files, arm.models.at(extractor->detector),
-                                                 arm.models.at(extractor->autoencoder), arm.plan.model.input_px));
+    shelf.AddExtractor(arm.plan, learning::LoadCellLatents(files, arm.models.at(extractor->detector),
+                                                           arm.models.at(extractor->autoencoder), side));
   }
 }
 
 // Reads and decodes every picture once, before the runs share them.
 void OpenPictures(const std::vector<Arm>& arms, const SiteList& sites, PictureShelf& shelf) {
-  for (const Arm& arm : arms) (void)ColumnsOf(arm.plan, sites, shelf);
+  for (const Arm& arm : arms) {
+    (void)ColumnsOf(arm.plan, sites, shelf);
+    for (const std::string& site : arm.plan.Sites()) (void)shelf.Open(sites.At(site).settings, arm.plan);
+  }
 }
 
 RunRecord MakeRecord(const std::vector<Arm>& arms, const SiteList& sites, PictureShelf& shelf,
@@ -171,8 +178,13 @@ RunRecord MakeRecord(const std::vector<Arm>& arms, const SiteList& sites, Pictur
       record.inputs["detector of " + arm.name] = extractor->detector;
       record.inputs["autoencoder of " + arm.name] = extractor->autoencoder;
     }
+    if (const auto& detector = arm.plan.model.detector) record.inputs["detector of " + arm.name] = *detector;
     record.settings["plans"][arm.name] = PlanAsJson(arm.text, arm.where);
     if (arm.poison) record.settings["poison"][arm.name] = arm.poison->ToText();
+    for (const std::string& site : arm.plan.Sites()) {
+      const auto opened = shelf.Open(sites.At(site).settings, arm.plan);
+      record.inputs["pictures of " + site] = IndexDigest(opened->domain().index());
+    }
     for (const TestColumnOfSite& column : ColumnsOf(arm.plan, sites, shelf)) {
       record.inputs["pictures of " + column.site] = IndexDigest(column.pictures->domain().index());
     }
@@ -205,11 +217,16 @@ std::pair<std::string, std::string> NameOf(const Plan& plan) {
   return {name.substr(0, kMaxComparisonName) + "-" + Sha256Of(all).Hex().substr(0, 8), title};
 }
 
-// One comparison for each order of tasks, in the order in which plans name them.
-std::vector<FederationComparison> Gather(const std::vector<Arm>& arms, std::vector<ArmResults> results,
-                                         const SiteList& sites, PictureShelf& shelf) {
-  std::vector<FederationComparison> comparisons;
+// One comparison for each order of tasks, in the order in which plans name them; autoencoders by themselves.
+FederationOutcome Gather(const std::vector<Arm>& arms, std::vector<ArmResults> results, const SiteList& sites,
+                         PictureShelf& shelf) {
+  FederationOutcome outcome;
+  std::vector<FederationComparison>& comparisons = outcome.comparisons;
   for (std::size_t a = 0; a < arms.size(); ++a) {
+    if (arms[a].plan.TrainsAutoencoder()) {
+      outcome.autoencoders.push_back(std::move(results[a]));
+      continue;
+    }
     auto named = NameOf(arms[a].plan);
     std::string& name = named.first;
     const auto named_so = [&](const FederationComparison& each) { return each.name == name; };
@@ -238,13 +255,13 @@ std::vector<FederationComparison> Gather(const std::vector<Arm>& arms, std::vect
     found->methods.push_back(std::move(method));
     found->arms.push_back(std::move(results[a]));
   }
-  return comparisons;
+  return outcome;
 }
 
 void SetBeside(FileSystem& files, const FederationOptions& options, std::vector<FederationComparison>& comparisons) {
   for (const Path& folder : options.beside) {
     bool fits = false;
-    std::string why;
+    std::string why = "--beside " + folder.string() + ": these plans score no models that could be compared";
     for (FederationComparison& comparison : comparisons) {
       try {
         for (MethodResults& method : MethodsBeside(files, folder, comparison)) {
@@ -300,7 +317,7 @@ int RunFederationStudy(const FederationOptions& options) {
                        if (std::exchange(reading, now) != now) progress.Begin(now, 0, "pictures");
                        progress.Update(done, "of " + std::to_string(total));
                      });
-  OpenExtractors(files, arms, shelf);
+  OpenTools(files, arms, shelf);
   OpenPictures(arms, sites, shelf);
   progress.End();
   const RunRecord record = MakeRecord(arms, sites, shelf, options);
@@ -342,20 +359,18 @@ int RunFederationStudy(const FederationOptions& options) {
   }
   RunInParallel(runs, options.jobs > 0 ? options.jobs : UsualJobs(threads), progress);
 
-  const std::map<std::string, std::string> stood_still = TakeOutStandingStill(arms, results);
-  std::vector<FederationComparison> comparisons = Gather(arms, std::move(results), sites, shelf);
-  SetBeside(files, options, comparisons);
-  WriteFederationStudy(files, options.output, comparisons, stood_still, record);
-  std::cout << FederationText(comparisons, stood_still) << "report: " << (options.output / "report.html").string()
-            << "\n";
-  for (const FederationComparison& comparison : comparisons) {
-    for (const ArmResults& arm : comparison.arms) {
-      for (const FederationResult& result : arm.results) {
-        if (result.audit != "ok") return ExitStatus(ErrorCode::kRefused);
-      }
-    }
+  std::map<std::string, std::string> stood_still = TakeOutStandingStill(arms, results);
+  bool agrees = true;
+  for (const ArmResults& arm : results) {
+    for (const FederationResult& result : arm.results) agrees = agrees && result.audit == "ok";
   }
-  return stood_still.empty() ? 0 : ExitStatus(ErrorCode::kConflict);
+  FederationOutcome outcome = Gather(arms, std::move(results), sites, shelf);
+  outcome.stood_still = std::move(stood_still);
+  SetBeside(files, options, outcome.comparisons);
+  WriteFederationStudy(files, options.output, outcome, record);
+  std::cout << FederationText(outcome) << "report: " << (options.output / "report.html").string() << "\n";
+  if (!agrees) return ExitStatus(ErrorCode::kRefused);
+  return outcome.stood_still.empty() ? 0 : ExitStatus(ErrorCode::kConflict);
 }
 
 }  // namespace hemafed::studies

@@ -6,6 +6,7 @@
 #include "common/report/html_report.h"
 #include "common/report/svg.h"
 #include "learning/metrics/confidence.h"
+#include "studies/federation/autoencoder_outputs.h"
 #include "studies/report/raster.h"
 #include "studies/report/report_names.h"
 #include "studies/uacl/comparison_outputs.h"
@@ -30,12 +31,12 @@ Measurement Described(const std::vector<double>& values, int digits) {
 }
 
 // What a federation costs.
-Table CostTable(const FederationComparison& comparison) {
+Table CostTable(const std::vector<ArmResults>& arms) {
   Table table;
   table.title = "What it cost";
   table.columns = {{"plan"},        {"MB to sites"},     {"MB from sites"}, {"MB moved"},
                    {"log entries"}, {"updates refused"}, {"seconds"},       {"auditor"}};
-  for (const ArmResults& arm : comparison.arms) {
+  for (const ArmResults& arm : arms) {
     std::vector<double> to, from, moved, entries, refused, seconds;
     std::string audit = "ok";
     for (const FederationResult& result : arm.results) {
@@ -59,11 +60,11 @@ Table CostTable(const FederationComparison& comparison) {
 }
 
 // The digests by which a run can be compared with one of real processes.
-Table DigestTable(const FederationComparison& comparison) {
+Table DigestTable(const std::vector<ArmResults>& arms) {
   Table table;
   table.title = "Digests";
   table.columns = {{"plan"}, {"seed"}, {"model"}, {"log root"}};
-  for (const ArmResults& arm : comparison.arms) {
+  for (const ArmResults& arm : arms) {
     for (std::size_t i = 0; i < arm.results.size(); ++i) {
       table.rows.push_back(
           {arm.name, std::to_string(arm.seeds[i]), arm.results[i].model.Hex(), arm.results[i].log_root.Hex()});
@@ -107,28 +108,19 @@ std::vector<Table> MainTables(const FederationComparison& comparison) {
   std::vector<Table> tables{ResultsTable(comparison)};
   if (comparison.methods.size() > 1) tables.push_back(DifferencesTable(comparison));
   if (auto unseen = UnseenTable(comparison)) tables.push_back(std::move(*unseen));
-  tables.push_back(CostTable(comparison));
-  tables.push_back(DigestTable(comparison));
+  tables.push_back(CostTable(comparison.arms));
+  tables.push_back(DigestTable(comparison.arms));
   return tables;
 }
 
+// Of one plan that trains an autoencoder.
+std::vector<Table> MainTables(const ArmResults& autoencoder) {
+  return {LossTable(autoencoder), CostTable({autoencoder}), DigestTable({autoencoder})};
+}
+
 // One run under the names of `make demo`'s summary: what the log says.
-json SummaryOf(const FederationResult& result, std::uint64_t seed) {
-  const AccuracyMatrix matrix = result.Matrix();
-  json rows = json::array(), accuracy = json::object();
-  for (const auto& row : result.matrix_millionths) {
-    json values = json::array();
-    for (const AccuracyMatrix::Cell& value : row) values.push_back(Fraction(value));
-    rows.push_back(std::move(values));
-  }
-  for (std::size_t j = 0; j < result.columns.size(); ++j) accuracy[result.columns[j]] = rows.back()[j];
+json CourseOf(const FederationResult& result, std::uint64_t seed) {
   return {{"seed", seed},
-          {"matrix", rows},
-          {"accuracy", accuracy},
-          {"average_accuracy", Fraction(matrix.AverageAccuracyMillionths())},
-          {"forgetting",
-           {{"de_lange", Fraction(matrix.DeLangeForgettingMillionths())},
-            {"first_task_drop", Fraction(matrix.FirstTaskDropMillionths())}}},
           {"bytes_to_sites", result.bytes_to_sites},
           {"bytes_from_sites", result.bytes_from_sites},
           {"bytes_sent", result.bytes_to_sites + result.bytes_from_sites},
@@ -142,10 +134,36 @@ json SummaryOf(const FederationResult& result, std::uint64_t seed) {
           {"updates_kept", result.updates_kept}};
 }
 
-json Summary(const std::vector<FederationComparison>& comparisons,
-             const std::map<std::string, std::string>& stood_still) {
-  json experiments = json::object();
-  for (const FederationComparison& comparison : comparisons) {
+json SummaryOf(const FederationResult& result, std::uint64_t seed) {
+  const AccuracyMatrix matrix = result.Matrix();
+  json rows = json::array(), accuracy = json::object();
+  for (const auto& row : result.matrix_millionths) {
+    json values = json::array();
+    for (const AccuracyMatrix::Cell& value : row) values.push_back(Fraction(value));
+    rows.push_back(std::move(values));
+  }
+  for (std::size_t j = 0; j < result.columns.size(); ++j) accuracy[result.columns[j]] = rows.back()[j];
+  json summary = CourseOf(result, seed);
+  summary["matrix"] = rows;
+  summary["accuracy"] = accuracy;
+  summary["average_accuracy"] = Fraction(matrix.AverageAccuracyMillionths());
+  summary["forgetting"] = {{"de_lange", Fraction(matrix.DeLangeForgettingMillionths())},
+                           {"first_task_drop", Fraction(matrix.FirstTaskDropMillionths())}};
+  return summary;
+}
+
+json Summary(const FederationOutcome& outcome) {
+  json experiments = json::object(), autoencoders = json::object();
+  for (const ArmResults& arm : outcome.autoencoders) {
+    json runs = json::array();
+    for (std::size_t i = 0; i < arm.results.size(); ++i) {
+      json run = CourseOf(arm.results[i], arm.seeds[i]);
+      run["losses"] = LossesJson(arm.results[i]);
+      runs.push_back(std::move(run));
+    }
+    autoencoders[arm.name] = std::move(runs);
+  }
+  for (const FederationComparison& comparison : outcome.comparisons) {
     json object = SummaryOf(static_cast<const Comparison&>(comparison));
     json federated = json::object();
     for (const ArmResults& arm : comparison.arms) {
@@ -156,34 +174,38 @@ json Summary(const std::vector<FederationComparison>& comparisons,
     object["federated"] = std::move(federated);
     experiments[comparison.name] = std::move(object);
   }
-  return {{"experiments", experiments}, {"stood_still", stood_still}};
+  json summary = {{"experiments", experiments}, {"stood_still", outcome.stood_still}};
+  if (!autoencoders.empty()) summary["autoencoders"] = std::move(autoencoders);
+  return summary;
 }
 
 }  // namespace
 
-std::string FederationText(const std::vector<FederationComparison>& comparisons,
-                           const std::map<std::string, std::string>& stood_still) {
+std::string FederationText(const FederationOutcome& outcome) {
   std::string text;
-  for (const FederationComparison& comparison : comparisons) {
+  for (const FederationComparison& comparison : outcome.comparisons) {
     for (const Table& table : MainTables(comparison)) text += TextTable(table) + "\n";
   }
-  for (const auto& [run, reason] : stood_still) text += run + " did not come to its end: " + reason + "\n";
+  for (const ArmResults& arm : outcome.autoencoders) {
+    for (const Table& table : MainTables(arm)) text += TextTable(table) + "\n";
+  }
+  for (const auto& [run, reason] : outcome.stood_still) text += run + " did not come to its end: " + reason + "\n";
   return text;
 }
 
-void WriteFederationStudy(FileSystem& files, const Path& folder, const std::vector<FederationComparison>& comparisons,
-                          const std::map<std::string, std::string>& stood_still, const RunRecord& record) {
+void WriteFederationStudy(FileSystem& files, const Path& folder, const FederationOutcome& outcome,
+                          const RunRecord& record) {
   files.CreateFolders(folder / "plots");
   HtmlReport report{.title = "Simulated federations", .summary = "", .settings = {}, .sections = {}};
   report.summary = record.program_version + ", LibTorch " + record.torch_version +
                    ". Every run is a whole federation: coordinator, agents and trainers in one process, under virtual "
                    "time; its log and objects lie in the run's folder.";
-  for (const auto& [run, reason] : stood_still)
+  for (const auto& [run, reason] : outcome.stood_still)
     report.summary += " " + run + " did not come to its end: " + reason + ".";
   CollectSettings(record.settings, "", report.settings);
   std::string markdown;
   std::vector<const Comparison*> shared;
-  for (const FederationComparison& comparison : comparisons) {
+  for (const FederationComparison& comparison : outcome.comparisons) {
     shared.push_back(&comparison);
     ReportSection section{.title = comparison.title, .parts = {}};
     for (Table& table : MainTables(comparison)) {
@@ -207,12 +229,27 @@ void WriteFederationStudy(FileSystem& files, const Path& folder, const std::vect
     }
     report.sections.push_back(std::move(section));
   }
+  for (const ArmResults& arm : outcome.autoencoders) {
+    ReportSection section{.title = arm.name + ": an autoencoder", .parts = {}};
+    for (Table& table : MainTables(arm)) {
+      markdown += MarkdownTable(table) + "\n";
+      section.parts.emplace_back(std::move(table));
+    }
+    Figure figure = LossFigure(arm);
+    WriteFileAtomically(files, folder / "plots" / ("loss-" + arm.name + ".svg"), RenderSvg(figure.drawing));
+    WriteFileAtomically(files, folder / "plots" / ("loss-" + arm.name + ".png"), AsText(RenderPng(figure.drawing)));
+    section.parts.emplace_back(std::move(figure));
+    report.sections.push_back(std::move(section));
+  }
   WriteHtml(files, folder / "report.html", report);
   WriteFileAtomically(files, folder / "tables.md", markdown);
-  WriteFileAtomically(files, folder / "tables.txt", FederationText(comparisons, stood_still));
-  WriteFileAtomically(files, folder / "summary.json", Summary(comparisons, stood_still).dump(2) + "\n");
+  WriteFileAtomically(files, folder / "tables.txt", FederationText(outcome));
+  WriteFileAtomically(files, folder / "summary.json", Summary(outcome).dump(2) + "\n");
   WriteFileAtomically(files, folder / "matrix.csv", MatrixCsv(shared));
   WriteFileAtomically(files, folder / "predictions.csv", PredictionsCsv(shared));
+  if (!outcome.autoencoders.empty()) {
+    WriteFileAtomically(files, folder / "losses.csv", LossesCsv(outcome.autoencoders));
+  }
   WriteRunRecord(files, folder / "record.json", record);
 }
 

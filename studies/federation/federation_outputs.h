@@ -8,6 +8,7 @@
 //     tables.md, tables.txt  accuracies, differences with paired intervals, unseen hospitals, cost, digests
 //     summary.json           every metric by its name; for each run also what its log says, to the last digit
 //     matrix.csv, predictions.csv   studies/uacl/comparison_outputs.h
+//     losses.csv             of plans that train an autoencoder (autoencoder_outputs.h)
 //     record.json            every setting, seed, digest and version
 //     plots/*.svg, *.png     the charts of the report
 //
@@ -39,12 +40,17 @@ struct FederationComparison : Comparison {
   std::vector<ArmResults> arms;  // The first methods, in this order; methods beyond them are central ones.
 };
 
-// `stood_still`: runs that did not come to their end, by name, and why; their plans are in no comparison.
-void WriteFederationStudy(FileSystem& files, const Path& folder, const std::vector<FederationComparison>& comparisons,
-                          const std::map<std::string, std::string>& stood_still, const RunRecord& record);
+struct FederationOutcome {
+  std::vector<FederationComparison> comparisons;
+  std::vector<ArmResults> autoencoders;  // Plans that train one: losses instead of accuracies, each by itself.
+  // Runs that did not come to their end, by name, and why; their plans are nowhere above.
+  std::map<std::string, std::string> stood_still;
+};
+
+void WriteFederationStudy(FileSystem& files, const Path& folder, const FederationOutcome& outcome,
+                          const RunRecord& record);
 
 // The tables as text, for the terminal.
-[[nodiscard]] std::string FederationText(const std::vector<FederationComparison>& comparisons,
-                                         const std::map<std::string, std::string>& stood_still);
+[[nodiscard]] std::string FederationText(const FederationOutcome& outcome);
 
 }  // namespace hemafed::studies

@@ -37,20 +37,27 @@ std::string FederationResult::ToText() const {
     json& cells = rows.emplace_back(json::array());
     for (const AccuracyMatrix::Cell& cell : row) cells.push_back(cell ? json(*cell) : json(nullptr));
   }
-  const json object = {{"format", kFormat},
-                       {"made_from", answers.made_from.Hex()},
-                       {"columns", columns},
-                       {"matrix_millionths", std::move(rows)},
-                       {"log_root", log_root.Hex()},
-                       {"model", model.Hex()},
-                       {"entries", entries},
-                       {"rounds", rounds},
-                       {"refused", refused},
-                       {"audit", audit},
-                       {"bytes_to_sites", bytes_to_sites},
-                       {"bytes_from_sites", bytes_from_sites},
-                       {"seconds_thousandths", seconds_thousandths},
-                       {"updates_kept", updates_kept}};
+  json object = {{"format", kFormat},
+                 {"made_from", answers.made_from.Hex()},
+                 {"columns", columns},
+                 {"matrix_millionths", std::move(rows)},
+                 {"log_root", log_root.Hex()},
+                 {"model", model.Hex()},
+                 {"entries", entries},
+                 {"rounds", rounds},
+                 {"refused", refused},
+                 {"audit", audit},
+                 {"bytes_to_sites", bytes_to_sites},
+                 {"bytes_from_sites", bytes_from_sites},
+                 {"seconds_thousandths", seconds_thousandths},
+                 {"updates_kept", updates_kept}};
+  if (!trained_sites.empty()) {
+    json& all = object["losses"] = json::array();
+    for (const SiteLosses& of : losses) {
+      all.push_back({of.round, of.site, of.loss_millionths, of.domains_millionths});
+    }
+    object["trained_sites"] = trained_sites;
+  }
   return object.dump();
 }
 
@@ -85,6 +92,20 @@ FederationResult FederationResult::FromText(std::string_view text, RunResult ans
   result.bytes_from_sites = fields.Unsigned("bytes_from_sites", kMaxCount);
   result.seconds_thousandths = fields.Unsigned("seconds_thousandths", kMaxCount);
   result.updates_kept = fields.Boolean("updates_kept");
+  if (fields.Has("trained_sites")) {
+    result.trained_sites = fields.Texts("trained_sites", kMaxSites, kMaxNameBytes);
+    try {
+      for (const json& of : fields.Raw("losses")) {
+        result.losses.push_back({.round = of.at(0).get<std::uint32_t>(),
+                                 .site = of.at(1).get<std::string>(),
+                                 .loss_millionths = of.at(2).get<std::uint64_t>(),
+                                 .domains_millionths = of.at(3).get<std::uint64_t>()});
+        if (result.losses.back().round >= kMaxRounds) Fail(where, "a loss is of a round that no plan has");
+      }
+    } catch (const json::exception& error) {
+      Fail(where, std::string("the losses have another form: ") + error.what());
+    }
+  }
   fields.RequireAllRead();
   return result;
 }

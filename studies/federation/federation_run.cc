@@ -27,6 +27,7 @@ struct LogContent {
   std::vector<Digest> task_models;
   std::set<Digest> updates, round_models;  // By content; updates: what sites sent, or what was added up from it.
   std::uint64_t refused = 0;
+  std::vector<SiteLosses> losses;  // Of every update.
 };
 
 LogContent ReadLog(const RoundLogWriter& log) {
@@ -38,7 +39,17 @@ LogContent ReadLog(const RoundLogWriter& log) {
     if (std::holds_alternative<RefusedEntry>(entry.body)) ++content.refused;
     const auto* statement = std::get_if<StatementEntry>(&entry.body);
     if (statement != nullptr && statement->statement.kind == StatementKind::kUpdate) {
-      content.updates.insert(UpdateReport::FromJson({statement->statement.body, "update"}).values);
+      const auto report = UpdateReport::FromJson({statement->statement.body, "update"});
+      content.updates.insert(report.values);
+      content.losses.push_back({.round = statement->statement.round,
+                                .site = statement->site,
+                                .loss_millionths = report.loss_millionths,
+                                .domains_millionths = report.distillation_millionths});
+    }
+    const bool states_moments = statement != nullptr && statement->statement.kind == StatementKind::kMoments &&
+                                !IsBelowMinPictures({statement->statement.body, "moments"});
+    if (states_moments) {
+      content.updates.insert(MomentsReport::FromJson({statement->statement.body, "moments"}).values);
     }
     if (const auto* solved = std::get_if<HeadSolvedEntry>(&entry.body)) {
       content.updates.insert({solved->sums, solved->totals});
@@ -108,7 +119,12 @@ class Run {
     TakeFromLog(simulation);
     const LogContent log = ReadLog(simulation.log());
     result_.refused = log.refused;
-    AnswerAll(simulation, log);
+    if (plan_.TrainsAutoencoder()) {
+      result_.trained_sites = plan_.Participants(0);
+      result_.losses = log.losses;
+    } else {
+      AnswerAll(simulation, log);
+    }
     Audit(simulation);
     if (!place_.keep_updates && result_.audit == "ok") Discard(simulation, log);
     // The answers last: their presence says that the run is done.

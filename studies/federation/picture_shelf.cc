@@ -8,12 +8,11 @@ namespace hemafed::studies {
 
 namespace {
 
-// Of a plan's extractor and the pictures that it takes; empty where it has none.
+// Of a plan's frozen files and the pictures that they take; empty where it has none.
 std::string NameOf(const Plan& plan) {
-  const auto& extractor = plan.model.extractor;
-  return extractor ? extractor->detector.Hex() + " " + extractor->autoencoder.Hex() + " " +
-                         std::to_string(plan.model.input_px)
-                   : "";
+  std::string name;
+  for (const Digest& file : plan.model.FrozenFiles()) name += file.Hex() + " ";
+  return name.empty() ? name : name + std::to_string(plan.model.input_px);
 }
 
 // Everything that an opening depends on.
@@ -43,6 +42,13 @@ void PictureShelf::AddExtractor(const Plan& plan, std::shared_ptr<const learning
   extractors_.emplace(NameOf(plan), std::move(extractor));
 }
 
+bool PictureShelf::HasDescriber(const Plan& plan) const { return describers_.contains(NameOf(plan)); }
+
+void PictureShelf::AddDescriber(const Plan& plan, std::shared_ptr<const learning::CellDescriber> describer) {
+  const std::lock_guard lock(mutex_);
+  describers_.emplace(NameOf(plan), std::move(describer));
+}
+
 std::shared_ptr<const trainer::Pictures> PictureShelf::Open(const SiteSettings& site, const Plan& plan) {
   const std::lock_guard lock(mutex_);
   auto& pictures = shelf_[KeyOf(site, plan)];
@@ -54,7 +60,8 @@ std::shared_ptr<const trainer::Pictures> PictureShelf::Open(const SiteSettings& 
         [&](const std::string& phase, std::uint64_t done, std::uint64_t total) {
           if (on_progress_) on_progress_(site.site, phase, done, total);
         },
-        plan.model.extractor ? extractors_.at(NameOf(plan)).get() : nullptr);
+        trainer::PictureTools{.extractor = plan.model.extractor ? extractors_.at(NameOf(plan)).get() : nullptr,
+                              .describer = plan.model.detector ? describers_.at(NameOf(plan)).get() : nullptr});
   }
   return pictures;
 }

@@ -35,6 +35,9 @@ class PictureShelf {
   // For this plan and all others with the same detector, autoencoder and input, before any of them is opened.
   [[nodiscard]] bool HasExtractor(const Plan& plan) const;
   void AddExtractor(const Plan& plan, std::shared_ptr<const learning::LatentExtractor> extractor);
+  // Likewise for plans that train an autoencoder, with the same detector and input.
+  [[nodiscard]] bool HasDescriber(const Plan& plan) const;
+  void AddDescriber(const Plan& plan, std::shared_ptr<const learning::CellDescriber> describer);
   [[nodiscard]] std::shared_ptr<const trainer::Pictures> Open(const SiteSettings& site, const Plan& plan);
 
  private:
@@ -42,6 +45,7 @@ class PictureShelf {
   Path cache_;
   OnProgress on_progress_;
   std::map<std::string, std::shared_ptr<const learning::LatentExtractor>> extractors_;
+  std::map<std::string, std::shared_ptr<const learning::CellDescriber>> describers_;
   std::mutex mutex_;
   std::map<std::string, std::shared_ptr<const trainer::Pictures>> shelf_;
 };

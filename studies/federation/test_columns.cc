@@ -141,6 +141,7 @@ TestSet TestColumnOfSite::Describe() const {
 
 std::vector<TestColumnOfSite> ColumnsOf(const Plan& plan, const SiteList& list, PictureShelf& shelf) {
   std::vector<TestColumnOfSite> columns;
+  if (plan.Columns().empty()) return columns;  // Nobody scores its models, unseen hospitals neither.
   for (const Column& column : plan.Columns()) {
     columns.push_back(MakeColumn(plan, list.At(column.site), column, plan.PoolsOf(column.site).at(column.pool), shelf));
   }

@@ -264,9 +264,12 @@ TEST(ParsePlan, ABudgetIsSharedByAllListsSoFar) {
 }
 
 TEST(ParsePlan, TheShippedPlansAreGood) {
-  for (const char* name : {"demo_real", "demo_real_sequential", "demo_synthetic"}) {
-    const std::string file = std::string(HEMAFED_SOURCE_DIR "/configs/plans/") + name + ".toml";
-    EXPECT_NO_THROW((void)ParsePlan(ReadFile(RealFileSystem(), file, kMaxPlanBytes), file)) << file;
+  const Path folder = HEMAFED_SOURCE_DIR "/configs/plans";
+  const std::vector<std::string> names = RealFileSystem().List(folder);
+  EXPECT_GE(names.size(), 20u);
+  for (const std::string& name : names) {
+    const Path file = folder / name;
+    EXPECT_NO_THROW((void)ParsePlan(ReadFile(RealFileSystem(), file, kMaxPlanBytes), file.string())) << file;
   }
 }
 
@@ -340,6 +343,113 @@ TEST(PlanStrategies, RefuseWhatCannotRunOrWouldSayNothing) {
   refused(With(Strategic(testing_support::kDerpp, "federated"), "max_share = 0.5", rise), "needs strategy uacl");
   refused(With(Strategic(testing_support::kIcarl, "local"), "max_share = 0.5", rise), "the policy federated");
   refused(With(Good(), "max_share = 0.5", "max_share = 0.5\nmax_rise = 0.0"), "max_rise");
+}
+
+std::string Autoencoder(const std::string& alignment = testing_support::kAligned) {
+  return testing_support::AutoencoderPlanText(Sha256Of("weights"), Sha256Of("detector"), alignment);
+}
+
+TEST(ParsePlan, AnAutoencoderIsTrainedByEqualsAndScoredByNobody) {
+  const Plan plan = ParsePlan(Autoencoder(), "plan.toml");
+  EXPECT_EQ(plan.model.architecture, kAutoencoderArchitecture);
+  EXPECT_EQ(plan.model.latent, 6u);
+  EXPECT_EQ(plan.model.Files(), (std::vector<Digest>{Sha256Of("weights"), Sha256Of("detector")}));
+  EXPECT_EQ(plan.model.FrozenFiles(), std::vector<Digest>{Sha256Of("detector")});
+  EXPECT_TRUE(plan.TrainsAutoencoder());
+  EXPECT_TRUE(plan.AlignsLatents());
+  EXPECT_FALSE(plan.GrowsHead());
+  EXPECT_EQ(plan.strategy.beta, 5.0);
+  EXPECT_EQ(plan.strategy.source, "first");
+  EXPECT_EQ(plan.strategy.window, 10u);
+  EXPECT_EQ(plan.training.batch, 4u);
+  EXPECT_EQ(plan.Participants(0), (std::vector<std::string>{"first", "second"}));
+  EXPECT_EQ(plan.Sites(), (std::vector<std::string>{"first", "second"}));
+  EXPECT_TRUE(plan.Scorers().empty());
+  EXPECT_TRUE(plan.Columns().empty());
+  EXPECT_FALSE(ParsePlan(Autoencoder(testing_support::kUnaligned), "plan.toml").AlignsLatents());
+  // Plans as before.
+  EXPECT_TRUE(ParsePlan(Good(), "plan.toml").GrowsHead());
+  EXPECT_EQ(ParsePlan(Good(), "plan.toml").Scorers(), ParsePlan(Good(), "plan.toml").Sites());
+}
+
+TEST(ParsePlan, WhatAnAutoencoderHasNoUseForIsRefusedWithTheReason) {
+  const auto refused = [](const char* words, const std::string& text) {
+    EXPECT_ERROR(ErrorCode::kInvalidInput, words, (void)ParsePlan(text, "plan.toml"));
+  };
+  const std::string good = Autoencoder();
+  refused("means nothing with an autoencoder of cells", With(good, "latent", "dropout = 0.1\nlatent"));
+  refused("model.normalisation", With(good, "latent", "normalisation = \"group\"\nlatent"));
+  refused("model.autoencoder", With(good, "latent", "autoencoder = \"" + Sha256Of("a").Hex() + "\"\nlatent"));
+  refused("model.latent", With(good, "latent = 6", "latent = 4"));
+  refused("model.latent", With(good, "latent = 6", "latent = 1001"));
+  refused("training.momentum", With(good, "threads", "momentum = 0.9\nthreads"));
+  refused("classes", With(good, "rounds = 2", "classes = [\"basophil\"]\nrounds = 2"));
+  refused("observers", With(good, "seed = 7", "seed = 7\nobservers = [\"watcher\"]"));
+  refused("retention", good + "[retention]\npictures = 25\n");
+  refused("augmentation", good + "[augmentation]\nflips = true\n");
+  const auto absence = [&](const std::string& evaluating, const std::string& joining) {
+    return good + "[absence]\nrehearsing = \"skip\"\nevaluating = \"" + evaluating + "\"\njoining = \"" + joining +
+           "\"\nafter_s = 20\n";
+  };
+  EXPECT_NO_THROW((void)ParsePlan(absence("wait", "first_task"), "plan.toml"));
+  refused("absence.evaluating", absence("skip", "first_task"));
+  refused("absence.joining", absence("wait", "own_task"));
+  refused("keeps no exemplars", With(good, "policy = \"none\"", "policy = \"federated\""));
+  refused("are equals: use mean", With(good, "rule = \"mean\"", "rule = \"median\""));
+  refused("names a hospital twice", With(good, "[\"second\"]", "[\"second\", \"first\"]"));
+  refused("there once where an autoencoder is trained", good + "[[task]]\nsite = \"third\"\nrounds = 1\n");
+  refused("needs the architecture cell_autoencoder",
+          With(With(Good(), "name = \"uacl\"\ngamma = 1.0\nprobe = 16", "name = \"alignment\"\nbeta = 0\nwindow = 10"),
+               "policy = \"federated\"\nexemplars = 4\npasses = 10\nherding = \"normalised\"", "policy = \"none\""));
+  refused("use alignment",
+          With(good, "name = \"alignment\"\nwindow = 10\nbeta = 5.0\nsource = \"first\"", "name = \"finetuning\""));
+}
+
+TEST(ParsePlan, TheSourceIsAHospitalOfTheTaskWhereHospitalsAreAligned) {
+  const auto refused = [](const char* words, const std::string& text) {
+    EXPECT_ERROR(ErrorCode::kInvalidInput, words, (void)ParsePlan(text, "plan.toml"));
+  };
+  EXPECT_EQ(ParsePlan(With(Autoencoder(), "source = \"first\"", "source = \"second\""), "plan.toml").strategy.source,
+            "second");
+  refused("is not a hospital of the task", With(Autoencoder(), "source = \"first\"", "source = \"third\""));
+  refused("source", With(Autoencoder(), "source = \"first\"\n", ""));
+  refused("means nothing with beta 0", With(Autoencoder(), "beta = 5.0", "beta = 0"));
+  refused("one cell has no covariance", With(Autoencoder(), "batch = 4", "batch = 1"));
+  refused("there is none to align with", With(Autoencoder(), "with = [\"second\"]\n", ""));
+  // Alone, and not aligned, a hospital may train.
+  EXPECT_EQ(ParsePlan(With(Autoencoder(testing_support::kUnaligned), "with = [\"second\"]\n", ""), "p").Sites().size(),
+            1u);
+}
+
+TEST(ParsePlan, OnlyAnAutoencodersTaskHasEquals) {
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "a hospital that learns classes has a task of its own",
+               (void)ParsePlan(With(Good(), "rounds = 2", "with = [\"third\"]\nrounds = 2"), "plan.toml"));
+}
+
+TEST(ParsePlan, HospitalsAreComparedOnlyWherePlansSeeLatents) {
+  const ExtractorPlan extractor{.detector = Sha256Of("d"), .autoencoder = Sha256Of("a")};
+  const std::string good = testing_support::LatentPlanText(Good(), extractor) + testing_support::kDriftCheck;
+  const Plan plan = ParsePlan(good, "plan.toml");
+  ASSERT_TRUE(plan.drift.has_value());
+  EXPECT_EQ(plan.drift->permutations, 99u);
+  EXPECT_EQ(plan.drift->rows, 40u);
+  EXPECT_TRUE(plan.StatesMoments());
+  EXPECT_FALSE(plan.AlignsLatents());
+  EXPECT_EQ(plan.model.LatentWidth(), 50u);
+  EXPECT_FALSE(ParsePlan(testing_support::LatentPlanText(Good(), extractor), "plan.toml").StatesMoments());
+  EXPECT_EQ(ParsePlan(Autoencoder(), "plan.toml").model.LatentWidth(), 6u);
+
+  const auto refused = [](const char* words, const std::string& text) {
+    EXPECT_ERROR(ErrorCode::kInvalidInput, words, (void)ParsePlan(text, "plan.toml"));
+  };
+  refused("drift.permutations", With(good, "permutations = 99", "permutations = 98"));
+  refused("drift.permutations", With(good, "permutations = 99", "permutations = 10000"));
+  refused("drift.permutations", With(good, "permutations = 99\n", ""));
+  refused("drift.rows", With(good, "rows = 40", "rows = 9"));
+  refused("drift.rows", With(good, "rows = 40", "rows = 2001"));
+  refused("drift.seed", With(good, "rows = 40", "rows = 40\nseed = 1"));
+  refused("only the architecture ae_cfe has", Good() + testing_support::kDriftCheck);
+  refused("only the architecture ae_cfe has", Autoencoder() + testing_support::kDriftCheck);
 }
 
 }  // namespace

@@ -33,6 +33,19 @@ TEST(JsonFields, NamesThePlaceAndTheFieldOfEveryProblem) {
   EXPECT_TRUE(fields.Object("o").Boolean("k"));
 }
 
+TEST(JsonFields, ReadsListsOfSignedIntegersWithinTheirBounds) {
+  const json object = json::parse(R"({"l":[-3,0,7],"f":[1.0],"big":[18446744073709551615],"t":["1"],"n":[]})");
+  JsonFields fields(object, "job.json");
+  EXPECT_EQ(fields.Integers("l", 3, -3, 7), (std::vector<std::int64_t>{-3, 0, 7}));
+  EXPECT_TRUE(fields.Integers("n", 0, 0, 0).empty());
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "'l' has more than 2 items", (void)fields.Integers("l", 2, -3, 7));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "not an integer of -2 to 7", (void)fields.Integers("l", 3, -2, 7));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "not an integer of -3 to 6", (void)fields.Integers("l", 3, -3, 6));
+  for (const char* key : {"f", "big", "t"}) {
+    EXPECT_ERROR(ErrorCode::kInvalidInput, "not an integer", (void)fields.Integers(key, 3, INT64_MIN, INT64_MAX));
+  }
+}
+
 TEST(JsonFields, RefusesFieldsThatNobodyAskedFor) {
   const json object = json::parse(R"({"known":1,"unknwon":2})");
   JsonFields fields(object, "job.json");

@@ -73,5 +73,34 @@ TEST(PreviewPlan, SaysPlainlyThatPicturesMoveAndBetweenWhom) {
   EXPECT_FALSE(Says(federated, "PICTURES MOVE")) << federated;
 }
 
+TEST(PreviewPlan, SaysWhoTrainsAnAutoencoderTogetherAndWhatTheySend) {
+  const auto preview = [](const char* alignment, const char* more) {
+    return PreviewPlan(ParsePlan(
+        testing_support::AutoencoderPlanText(Sha256Of("w"), Sha256Of("d"), alignment, more, "\"second\", \"third\""),
+        "plan"));
+  };
+  const std::string text = preview(testing_support::kAligned, testing_support::kAbsence);
+  EXPECT_TRUE(Says(text, "model cell_autoencoder at 64 x 64 px")) << text;
+  EXPECT_TRUE(Says(text, "the frozen detector " + Sha256Of("d").Hex().substr(0, 12))) << text;
+  EXPECT_TRUE(Says(text, "task 1: 2 rounds, first, second and third train at the same time; 2 steps of 4 cells each"))
+      << text;
+  EXPECT_TRUE(Says(text, "240 bytes; the others' latents are drawn to those of first, with beta 5")) << text;
+  EXPECT_TRUE(Says(text, "in all 6 local trainings with 12 steps")) << text;
+  EXPECT_TRUE(Says(text, "nobody scores the model")) << text;
+  EXPECT_TRUE(Says(text, "beside the task's own and the source that do not answer in 20 s are left out")) << text;
+  EXPECT_FALSE(Says(text, "test pictures")) << text;
+  EXPECT_TRUE(Says(preview(testing_support::kUnaligned, ""), "no moments are sent"));
+}
+
+TEST(PreviewPlan, SaysWhatHospitalsAreAskedBeforeTheyTrain) {
+  const std::string text = testing_support::LatentPlanText(SmallPlanText(Sha256Of("weights")),
+                                                           {.detector = Sha256Of("d"), .autoencoder = Sha256Of("a")});
+  const std::string preview = PreviewPlan(ParsePlan(text + testing_support::kDriftCheck, "plan"));
+  EXPECT_TRUE(Says(preview, "mean and covariance of its training pictures' latents as integers, 10624 bytes"))
+      << preview;
+  EXPECT_TRUE(Says(preview, "(99 permutations, at most 40 pictures); nothing is stopped by it\n")) << preview;
+  EXPECT_FALSE(Says(PreviewPlan(ParsePlan(text, "plan")), "drift"));
+}
+
 }  // namespace
 }  // namespace hemafed::coordinator

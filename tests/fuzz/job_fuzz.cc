@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "codec/drift_report.h"
 #include "codec/exchange.h"
 #include "codec/job_folder.h"
 #include "codec/reports.h"
@@ -49,6 +50,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     Try([&] { ReadReport<hemafed::SumsReport>(body); });
     Try([&] { ReadReport<hemafed::FisherReport>(body); });
     Try([&] { ReadReport<hemafed::MeansReport>(body); });
+    Try([&] { ReadReport<hemafed::MomentsReport>(body); });
+    Try([&] { ReadReport<hemafed::DriftReport>(body); });
+    Try([&] { ReadReport<hemafed::DriftRefusal>(body); });
+    Try([&] { ReadReport<hemafed::BelowMinPictures>(body); });
     Try([&] { ReadReport<hemafed::TrainerKeyReport>(body); });
     Try([&] { ReadReport<hemafed::AgreementReport>(body); });
     Try([&] { ReadReport<hemafed::BundleReport>(body); });

@@ -26,7 +26,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       if (plan.KeepsExemplars() && plan.ExemplarsPerList(task + 1) < 2) std::abort();
       if (plan.Participants(task).empty() || plan.Participants(task).front() != plan.tasks[task].site) std::abort();
     }
-    if (plan.Columns().size() != plan.tasks.size() + plan.observers.size()) std::abort();
+    const std::size_t columns = plan.TrainsAutoencoder() ? 0 : plan.tasks.size() + plan.observers.size();
+    if (plan.Columns().size() != columns || plan.Sites().size() > hemafed::kMaxSites) std::abort();
+    if (plan.TrainsAutoencoder() && (plan.tasks.size() != 1 || !plan.model.detector || plan.model.latent < 5)) {
+      std::abort();
+    }
     for (const hemafed::Column& column : plan.Columns()) {
       if (column.pool >= plan.PoolsOf(column.site).size()) std::abort();
     }

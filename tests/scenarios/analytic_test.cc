@@ -247,6 +247,19 @@ TEST(AnalyticFederation, SumsThatAreNotWhatTheSiteSignedAreRefusedByNameAndTheTa
   }
 }
 
+TEST(AnalyticFederation, SumsThatAreStoredAlreadyAreComparedWithTheirStatementAllTheSame) {
+  Summing summing;
+  const Plan& plan = summing.harness.service().state().plan();
+  const Path canonical = summing.scratch / "canonical";
+  WriteCanonicalSums(RealFileSystem(), canonical, ToyTrainer::SumsOf("first", plan, plan.tasks[0].classes));
+  ObjectStore(RealFileSystem(), summing.harness.consortium().folder.root).AdoptFile(canonical, summing.report.sums);
+  summing.report.classes = {summing.report.classes[0], *summing.report.classes[1] - 1};
+  --summing.report.pictures;
+  summing.Submit();
+  EXPECT_NE(summing.RefusalInLog().find("pictures of monocyte"), std::string::npos) << summing.RefusalInLog();
+  EXPECT_EQ(summing.harness.service().state().phase(), Phase::kSumming);
+}
+
 TEST(AnalyticFederation, ReportsThatBreakARuleAreRefusedByNameAndMalformedOnesChangeNothing) {
   struct Case {
     std::function<void(SumsReport&)> breaks;

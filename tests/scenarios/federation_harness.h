@@ -48,7 +48,9 @@ class FederationHarness {
     std::string top = {};       // More lines of the plan, in front of its tables.
     std::string strategy = {};  // Lines of [strategy] (consortium_fixture.h); none: uacl or finetuning.
     std::string encoding = "int32";
-    std::string rule = "\"mean\"";      // Of [aggregation]; may be followed by further lines.
+    std::string rule = "\"mean\"";  // Of [aggregation]; may be followed by further lines.
+    std::string autoencoder = {};   // Lines of [strategy]: an autoencoder is trained, by all of `with`.
+    std::string with = "\"second\"";
     bool latents = false;               // The model sees latents of an extractor that the consortium's folder holds.
     std::set<std::string> silent = {};  // Labs whose people say nothing about travelling pictures.
   };
@@ -73,7 +75,10 @@ class FederationHarness {
     const Digest digest = WriteToyWeights(coordinator_files_, weights);
     federation_.AdoptWeights(weights, digest);
     federation_.StartCoordinator();
-    std::string plan = PlanOf(options, digest);
+    std::string plan =
+        options.autoencoder.empty()
+            ? PlanOf(options, digest)
+            : AutoencoderPlanText(digest, AdoptExtractor().detector, options.autoencoder, options.top, options.with);
     if (options.latents) plan = LatentPlanText(std::move(plan), AdoptExtractor());
     const std::vector<std::string> sites = ParsePlan(plan, "plan").Sites();
     for (const std::string& site : sites) {

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <set>
 
+#include "auditor/replay.h"
 #include "codec/head_growth.h"
 #include "common/safetensors.h"
 #include "coordinator/enrolment.h"
@@ -18,6 +19,7 @@ namespace hemafed {
 namespace {
 
 using testing_support::FederationHarness;
+using testing_support::ObjectOf;
 using testing_support::Replay;
 using testing_support::Scratch;
 using testing_support::TrustOf;
@@ -539,6 +541,29 @@ TEST(Federation, ATrustFileWithAnotherKeyIsNotSatisfied) {
       auditor::Audit(RealFileSystem(), trust, {.folder = scratch / "consortium", .scratch = scratch / "s"});
   ASSERT_TRUE(result.finding.has_value());
   EXPECT_NE(result.finding->message.find("second has another key"), std::string::npos) << result.finding->message;
+}
+
+TEST(Federation, AFileOfThePlanThatIsNotStoredIsAskedForInTheNews) {
+  const Scratch scratch;
+  FederationHarness harness(scratch.path(), {});
+  const Digest weights = ParsePlan(harness.plan_text(), "plan").model.weights;
+  const Path object = ObjectOf(harness, weights), aside = scratch / "aside";
+  std::filesystem::rename(object, aside);
+  while (!harness.service().state().has_plan()) ASSERT_FALSE(harness.Run(1));
+  (void)harness.federation().Tick();
+  const std::string asked =
+      "waiting for the file " + weights.Hex() + ", which the plan names: hemafed-coordinator add-weights";
+  const std::string news = harness.Describe();
+  const std::size_t at = news.find(asked);
+  ASSERT_NE(at, std::string::npos) << news;
+  EXPECT_EQ(news.find(asked, at + 1), std::string::npos) << "once: " << news;
+  EXPECT_EQ(harness.service().MissingFiles(), std::vector<Digest>{weights});
+  (void)harness.federation().Tick();
+  EXPECT_EQ(harness.Describe().find(asked), std::string::npos);
+  EXPECT_EQ(harness.service().state().phase(), Phase::kBetweenTasks);
+  std::filesystem::rename(aside, object);
+  ASSERT_TRUE(harness.Run());
+  EXPECT_TRUE(harness.service().MissingFiles().empty());
 }
 
 }  // namespace

@@ -6,6 +6,8 @@
 
 #include <filesystem>
 #include <map>
+#include <sstream>
+#include <string>
 
 #include "auditor/audited_report.h"
 #include "coordinator/published_state.h"
@@ -215,6 +217,34 @@ TEST(ConsortiumReport, SaysWhichRehearsalAnAbsentSiteDidNotDo) {
     EXPECT_EQ(missed.at(i).at("exemplars"), 8u);
     EXPECT_EQ(missed.at(i).at("why"), "absent");
   }
+}
+
+TEST(ConsortiumReport, AnAbsenceDuringTheMomentsBelongsToTheRoundTheyWereFor) {
+  const Scratch scratch;
+  FederationHarness harness(
+      scratch.path(), {.top = kAbsence, .autoencoder = testing_support::kAligned, .with = "\"second\", \"third\""});
+  while (harness.service().state().round() == 0) ASSERT_FALSE(harness.Run(1));
+  EXPECT_EQ(harness.service().state().phase(), Phase::kMeasuring);
+  const std::uint64_t cells = harness.service().state().commitments().at("third").pictures;
+  harness.trainer("third").asleep = true;
+  ASSERT_TRUE(harness.Run());
+  const json report = json::parse(ReportOn(harness, scratch).at("report.json"));
+  const json& missed = report.at("rehearsal_not_done");
+  ASSERT_EQ(missed.size(), 1u) << "it trained in the first round";
+  EXPECT_EQ(missed.at(0).at("round"), 1u);
+  EXPECT_EQ(missed.at(0).at("site"), "third");
+  EXPECT_EQ(missed.at(0).at("exemplars"), cells);
+  const json& rounds = report.at("tasks").at(0).at("rounds");
+  EXPECT_EQ(rounds.at(0).at("updates").size(), 3u);
+  EXPECT_EQ(rounds.at(1).at("updates").size(), 2u);
+  const auto csv = FilesIn(scratch / "operators").at("rounds.csv");
+  std::istringstream lines(csv);
+  std::string head, first, second;
+  std::getline(lines, head);
+  std::getline(lines, first);
+  std::getline(lines, second);
+  EXPECT_EQ(first.find("1: first,1,3,0,0,"), 0u) << csv;
+  EXPECT_EQ(second.find("1: first,2,2,0,1,"), 0u) << csv;
 }
 
 TEST(ConsortiumReport, OfAnAnalyticPlanNamesSumsAndHeads) {

@@ -6,20 +6,24 @@
 // files.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <map>
 #include <set>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "codec/analytic_head.h"
+#include "codec/drift_report.h"
 #include "codec/evaluation.h"
 #include "codec/exact.h"
 #include "codec/exchange.h"
 #include "codec/feature_sums.h"
 #include "codec/job_folder.h"
+#include "codec/latent_reference.h"
 #include "codec/plan.h"
 #include "codec/prototype_head.h"
 #include "codec/reports.h"
@@ -31,6 +35,7 @@
 #include "protocol/federation/lab_agreement.h"
 #include "protocol/federation/partner_word.h"
 #include "tests/codec/feature_samples.h"
+#include "tests/codec/latent_samples.h"
 #include "tests/codec/models.h"
 
 namespace hemafed::testing_support {
@@ -50,7 +55,7 @@ class ToyTrainer {
   // Trains fewer steps than the plan's.
   bool lazy = false;
 
-  // Sends Fisher information with a negative root, and class means that are too long.
+  // Sends Fisher information with a negative root, class means that are too long, and moments of too few cells.
   bool spoil = false;
   // L_dist at the base of each round that it reports; none: always one half.
   std::function<std::uint64_t(const Job&)> distillation;
@@ -59,6 +64,8 @@ class ToyTrainer {
   bool asleep = false;
   // On how many pictures a candidate disagrees with the teacher; none: never.
   std::function<std::uint64_t(const Job&)> disagreements;
+  // Changes what it says of its latents beside other hospitals'.
+  std::function<void(DriftAnswer&)> drifts;
   // Changes an evaluation after its files are written.
   std::function<void(EvaluationReport&)> falsify;
   // Says so many more tensors than the model has.
@@ -132,6 +139,8 @@ class ToyTrainer {
       case JobKind::kFisher: report.body = MeasureFisher(job, plan, pictures, work).ToJson(); break;
       case JobKind::kMeans: report.body = SendMeans(job, plan, work).ToJson(); break;
       case JobKind::kRemove: report.body = TakeOut(job).ToJson(); break;
+      case JobKind::kDrift: report.body = DriftAnswerToJson(CompareLatents(job, plan, pictures)); break;
+      case JobKind::kMoments: report.body = MeasureLatents(job, plan, pictures, work).ToJson(); break;
     }
     WriteFileAtomically(files_, work / std::string(kReportFileName), report.ToText());
     files_.Rename(work, jobs_.DoneFolder(job.Name()));
@@ -303,6 +312,48 @@ class ToyTrainer {
     return report;
   }
 
+  // Latents that depend on the site and the model, of as many cells as the site has pictures.
+  MomentsReport MeasureLatents(const Job& job, const Plan& plan, std::uint64_t pictures, const Path& work) {
+    const std::uint32_t width = plan.model.LatentWidth();
+    LatentMoments moments(width);
+    const auto first = static_cast<std::uint32_t>(Fnv(site_ + job.model.Hex()) % 1'000'000);
+    const auto cells = static_cast<std::uint32_t>(spoil ? plan.min_pictures - 1 : pictures);
+    for (std::uint32_t cell = first; cell < first + cells; ++cell) {
+      moments.AddCell(SampleLatent(cell, width));
+    }
+    return {.values = WriteLatentMoments(files_, work / std::string(kMomentsFileName), moments),
+            .file_bytes = LatentMomentsBytes(width),
+            .cells = pictures};
+  }
+
+  // Numbers that depend on the site and on what it is compared with.
+  DriftAnswer CompareLatents(const Job& job, const Plan& plan, std::uint64_t pictures) {
+    std::vector<GaussianComponent> others;
+    DriftReport report;
+    for (const JobMoments& other : job.moments) {
+      const LatentMoments moments =
+          ReadLatentMoments(*files_.OpenForRead(jobs_.Object(other.moments)), plan.model.LatentWidth());
+      others.push_back(ComponentOf(moments));
+      report.reference_pictures += static_cast<std::uint64_t>(moments.cells());
+    }
+    report.reference_digest = DigestOfComponents(others);
+    report.columns = plan.model.LatentWidth();
+    report.pictures = pictures;
+    report.pictures_used = report.reference_rows = std::min<std::uint64_t>(pictures, job.drift->rows);
+    report.seed = job.drift->seed;
+    report.bandwidth_squared_millionths = 2'500'000;
+    report.mmd2_unbiased_millionths = static_cast<std::int64_t>(Fnv(site_ + report.reference_digest.Hex()) % 500'000);
+    report.mmd2_biased_millionths = report.mmd2_unbiased_millionths + 1'000;
+    report.p_denominator = job.drift->permutations + std::uint64_t{1};
+    report.members = job.drift->members.size();
+    DriftAnswer answer = report;
+    if (drifts) drifts(answer);
+    if (auto* changed = std::get_if<DriftReport>(&answer)) {
+      changed->members_as_far = MembersAsFar(job.drift->members, changed->mmd2_unbiased_millionths);
+    }
+    return answer;
+  }
+
   // What training is compared with must have come with the job.
   void RequireObjects(const Job& job) const {
     std::vector<Digest> objects;
@@ -312,6 +363,7 @@ class ToyTrainer {
       objects.push_back(anchor.model);
       if (anchor.fisher) objects.push_back(*anchor.fisher);
     }
+    for (const JobMoments& other : job.moments) objects.push_back(other.moments);
     for (const Digest& object : objects) {
       if (Sha256Of(ReadFile(files_, jobs_.Object(object), 1 << 20)) != object) {
         throw Error(ErrorCode::kInternal, job.Name() + ": an object is not what its name says");

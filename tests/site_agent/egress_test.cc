@@ -3,12 +3,14 @@
 
 #include <gtest/gtest.h>
 
+#include "codec/drift_report.h"
 #include "codec/evaluation.h"
 #include "codec/exchange.h"
 #include "codec/prototype_head.h"
 #include "codec/score_histograms.h"
 #include "codec/update.h"
 #include "tests/codec/feature_samples.h"
+#include "tests/codec/latent_samples.h"
 #include "tests/expect_error.h"
 #include "tests/fault/fault_file_system.h"
 #include "tests/protocol/federation/consortium_fixture.h"
@@ -296,6 +298,100 @@ TEST(EgressContract, ClassMeansShowNoClassOfTooFewPicturesAndFisherInformationIs
   fisher.pictures = 9;
   EXPECT_ERROR(ErrorCode::kRefused, "fewer than min_pictures",
                (void)of_ewc.Permit(JobOf(JobKind::kFisher), fisher.ToJson()));
+}
+
+TEST(EgressContract, LatentMomentsLeaveOfEnoughCellsAndWhereThePlanAsksForThem) {
+  const auto plan_of = [](const char* alignment) {
+    return ParsePlan(hemafed::testing_support::AutoencoderPlanText(Sha256Of("w"), Sha256Of("d"), alignment), "plan");
+  };
+  const Plan plan = plan_of(hemafed::testing_support::kAligned);
+  const EgressContract contract(plan);
+  testing_support::FaultFileSystem files;
+  const auto permit = [&](std::uint32_t cells, std::uint64_t said, std::uint32_t width = 6) {
+    const MomentsReport report{
+        .values = WriteLatentMoments(files, "/moments", hemafed::testing_support::SampleMoments(width, 0, cells)),
+        .file_bytes = LatentMomentsBytes(width),
+        .cells = said};
+    const SiteStatement statement{.kind = StatementKind::kMoments,
+                                  .body = contract.Permit(JobOf(JobKind::kMoments), report.ToJson())};
+    contract.PermitEnclosure(statement, UpdateLayout{});
+    contract.PermitContent(statement, "first", *files.OpenForRead("/moments"), {});
+  };
+  EXPECT_NO_THROW(permit(10, 10));
+  EXPECT_ERROR(ErrorCode::kRefused, "fewer than min_pictures cells", permit(9, 9));
+  EXPECT_ERROR(ErrorCode::kRefused, "are of 9 cells, the site signed 10", permit(9, 10));
+  EXPECT_ERROR(ErrorCode::kRefused, "more than the 240 that it can need", permit(20, 20, 7));
+  EXPECT_ERROR(ErrorCode::kRefused, "holds latents of 5 values", permit(20, 20, 5));
+
+  const MomentsReport report{.values = Sha256Of("m"), .file_bytes = 240, .cells = 20};
+  const Plan unaligned = plan_of(hemafed::testing_support::kUnaligned);
+  EXPECT_ERROR(ErrorCode::kRefused, "does not ask for",
+               (void)EgressContract(unaligned).Permit(JobOf(JobKind::kMoments), report.ToJson()));
+  EXPECT_ERROR(ErrorCode::kRefused, "does not ask for",
+               (void)EgressContract(TestPlan()).Permit(JobOf(JobKind::kMoments), report.ToJson()));
+}
+
+TEST(EgressContract, AComparisonLeavesOfEnoughPicturesAndWhereThePlanAsksForIt) {
+  const std::string text =
+      hemafed::testing_support::LatentPlanText(hemafed::testing_support::SmallPlanText(Sha256Of("w")),
+                                               {.detector = Sha256Of("d"), .autoencoder = Sha256Of("a")});
+  const Plan plan = ParsePlan(text + hemafed::testing_support::kDriftCheck, "plan"), without = ParsePlan(text, "plan");
+  const EgressContract contract(plan);
+  DriftReport report;
+  report.pictures = 10;
+  const auto permit = [&] { return contract.Permit(JobOf(JobKind::kDrift), report.ToJson()); };
+  EXPECT_EQ(permit(), report.ToJson());
+  report.pictures = 9;
+  EXPECT_ERROR(ErrorCode::kRefused, "fewer than min_pictures", (void)permit());
+  report.pictures = 10;
+  report.reference = DriftReferenceKind::kFeatures;
+  EXPECT_ERROR(ErrorCode::kRefused, "features of single pictures", (void)permit());
+  DriftRefusal refusal{
+      .reason = DriftRefusalReason::kConstantFeatures, .reference_digest = Sha256Of("r"), .pictures = 10};
+  EXPECT_EQ(contract.Permit(JobOf(JobKind::kDrift), refusal.ToJson()), refusal.ToJson());
+  EXPECT_ERROR(ErrorCode::kRefused, "does not ask for",
+               (void)EgressContract(without).Permit(JobOf(JobKind::kDrift), refusal.ToJson()));
+  refusal.pictures = 9;
+  EXPECT_ERROR(ErrorCode::kRefused, "fewer than min_pictures",
+               (void)contract.Permit(JobOf(JobKind::kDrift), refusal.ToJson()));
+  // Moments of these plans' latents, too.
+  const MomentsReport moments{.values = Sha256Of("m"), .file_bytes = LatentMomentsBytes(50), .cells = 10};
+  EXPECT_EQ(contract.Permit(JobOf(JobKind::kMoments), moments.ToJson()), moments.ToJson());
+}
+
+TEST(EgressContract, ThatTooFewPicturesAreLeftLeavesWithoutANumber) {
+  const std::string text =
+      hemafed::testing_support::LatentPlanText(hemafed::testing_support::SmallPlanText(Sha256Of("w")),
+                                               {.detector = Sha256Of("d"), .autoencoder = Sha256Of("a")});
+  const Plan plan = ParsePlan(text + hemafed::testing_support::kDriftCheck, "plan");
+  const json none = BelowMinPictures{}.ToJson();
+  json counted = none;
+  counted["pictures"] = 9;
+  for (const JobKind kind : {JobKind::kDrift, JobKind::kMoments}) {
+    EXPECT_EQ(EgressContract(plan).Permit(JobOf(kind), none), none);
+    EXPECT_ERROR(ErrorCode::kInvalidInput, "'pictures'", (void)EgressContract(plan).Permit(JobOf(kind), counted));
+  }
+  const Plan aligned = ParsePlan(hemafed::testing_support::AutoencoderPlanText(Sha256Of("w"), Sha256Of("d")), "plan");
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "'values'",
+               (void)EgressContract(aligned).Permit(JobOf(JobKind::kMoments), none));
+}
+
+// Each would be one more look at the same cells, through an encoder of the coordinator's choice.
+TEST(EgressContract, ResultsOfMoreRoundsThanThePlansDoNotLeave) {
+  const Plan aligned = ParsePlan(hemafed::testing_support::AutoencoderPlanText(Sha256Of("w"), Sha256Of("d")), "plan");
+  const json moments = MomentsReport{.values = Sha256Of("m"), .file_bytes = 240, .cells = 20}.ToJson();
+  Job job = JobOf(JobKind::kMoments);
+  job.round = 1;
+  EXPECT_NO_THROW((void)EgressContract(aligned).Permit(job, moments));
+  job.round = 2;
+  EXPECT_ERROR(ErrorCode::kRefused, "of round 3, which the plan does not have",
+               (void)EgressContract(aligned).Permit(job, moments));
+  job.kind = JobKind::kTrain;
+  EXPECT_ERROR(ErrorCode::kRefused, "of round 3, which the plan does not have",
+               (void)EgressContract(aligned).Permit(job, moments));
+  job = JobOf(JobKind::kMoments);
+  job.task = 1;
+  EXPECT_ERROR(ErrorCode::kRefused, "which the plan does not have", (void)EgressContract(aligned).Permit(job, moments));
 }
 
 }  // namespace

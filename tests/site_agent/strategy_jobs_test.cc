@@ -44,14 +44,22 @@ class StrategyJobs : public StrategyLab {
                       .sampling = training.sampling,
                       .threads = 1},
                      {.plan_seed = kSeed, .task = job.task, .round = job.round, .site = job.site}, {});
-    const QuantizedUpdate update =
-        WriteUpdate(files_, model, ModelFile(job.model), std::nullopt, scratch_ / "residual", scratch_ / "update", {});
+    const QuantizedUpdate update = WriteUpdate(files_, model.tensors(), ModelFile(job.model), std::nullopt,
+                                               scratch_ / "residual", scratch_ / "update", {});
     EXPECT_EQ(report.values, update.file.values) << named;
     EXPECT_EQ(report.loss_millionths, static_cast<std::uint64_t>(std::llround(trained.mean_loss * 1e6))) << named;
     EXPECT_EQ(report.distillation_millionths, static_cast<std::uint64_t>(std::llround(trained.mean_extra * 1e6)));
     EXPECT_EQ(report.pictures, source->Size());
   }
 };
+
+TEST_F(StrategyJobs, AModelWithAnotherNormalisationThanThePlansIsNotTrained) {
+  std::string text = PlanText("name = \"finetuning\"\n", kForgets);
+  const std::string said = "\"group_ws\"";
+  UsePlan(text.replace(text.find(said), said.size(), "\"group\""));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "has the normalisation group_ws, the plan says group",
+               (void)Run(TrainingJob("first")));
+}
 
 TEST_F(StrategyJobs, StrategiesWithATeacherOrLabelsAlone) {
   const Classifier teacher = Model(after_second_);

@@ -14,6 +14,7 @@
 
 #include "codec/head_growth.h"
 #include "codec/reports.h"
+#include "codec/update.h"
 #include "common/safetensors.h"
 #include "learning/models/model_file.h"
 #include "site_agent/trainer/job_runner.h"

@@ -257,7 +257,7 @@ TEST_F(Withdrawn, AJudgeHoldsOutFewerOfTheSamePictures) {
   VaultOf("first").Save(fixture_.plan, store);
   const auto held_out = [&](const std::set<Digest>& withdrawn) {
     const Pictures pictures(
-        files_, SettingsOf("first"), scratch_ / "held-out", plan_, [](auto&&...) {}, nullptr, withdrawn);
+        files_, SettingsOf("first"), scratch_ / "held-out", plan_, [](auto&&...) {}, PictureTools{}, withdrawn);
     const auto source =
         pictures.HeldOut({0, 1}, StoredExemplars(files_, FolderOf("first").Vault(), fixture_.plan), 6, 17);
     std::vector<Digest> digests;

@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -21,8 +22,12 @@ namespace {
 
 class CellLatents final : public LatentExtractor {
  public:
-  CellLatents(Digest digest, std::unique_ptr<const CellDescriber> describer, CellAutoencoder autoencoder)
-      : digest_(digest), describer_(std::move(describer)), autoencoder_(std::move(autoencoder)) {}
+  CellLatents(Digest digest, std::unique_ptr<const CellDescriber> describer, CellAutoencoder autoencoder,
+              std::optional<LatentScale> scale)
+      : digest_(digest),
+        describer_(std::move(describer)),
+        autoencoder_(std::move(autoencoder)),
+        scale_(std::move(scale)) {}
 
   [[nodiscard]] const Digest& digest() const override { return digest_; }
   [[nodiscard]] std::uint32_t side() const override { return describer_->side(); }
@@ -38,6 +43,7 @@ class CellLatents final : public LatentExtractor {
     }
     if (WhyNotUsable(features)) return {.values = std::vector<float>(width()), .of = LatentOf::kNothing};
     latent.values = Encode(features);
+    if (scale_) scale_->Apply(latent.values);
     return latent;
   }
 
@@ -54,6 +60,7 @@ class CellLatents final : public LatentExtractor {
   Digest digest_;
   std::unique_ptr<const CellDescriber> describer_;
   CellAutoencoder autoencoder_;
+  std::optional<LatentScale> scale_;
 };
 
 }  // namespace
@@ -69,7 +76,8 @@ std::unique_ptr<const LatentExtractor> LoadCellLatents(FileSystem& files, const 
   }
   const Digest name = Sha256Of(DigestOfFile(files, detector).Hex() + " " + DigestOfFile(files, autoencoder).Hex() +
                                " " + std::to_string(side));
-  return std::make_unique<CellLatents>(name, std::move(describer), std::move(encoder));
+  return std::make_unique<CellLatents>(name, std::move(describer), std::move(encoder),
+                                       LoadLatentScale(files, autoencoder));
 }
 
 }  // namespace hemafed::learning

@@ -5,6 +5,7 @@
 // autoencoder's encoder, and the latent is what a model sees (published-systems 3.1 to 3.3).
 //
 //     picture -> best scored box -> features of the pyramid there -> scaled to -1..1 -> encoder -> latent
+//             -> spread, where the autoencoder's file says how (autoencoder/latent_scale.h)
 //
 // A picture in which no cell is found, or whose features are all the same, is taken whole; if even that has no features
 // (a picture of one colour), its latent is 0. So every picture that training or a test counts has a latent.

@@ -2,17 +2,22 @@
 #include "learning/features/latent/drift_check.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 
 #include "codec/exact.h"
 #include "common/bytes.h"
 #include "common/error.h"
-#include "common/json_fields.h"
 
 namespace hemafed::learning {
 
 namespace {
+
+// What reports are bounded by where nothing of this folder is known.
+static_assert(kMinDriftRows == kMinTwoSampleRows && kMaxDriftRows == kMaxTwoSampleRows);
+static_assert(kMaxDriftPermutations == kMaxPermutations);
+static_assert(kMaxDriftPictures == kMaxFeatureRows && kMaxDriftColumns == kMaxFeatureColumns);
 
 constexpr std::uint64_t kMaxJsonInteger = (std::uint64_t{1} << 53) - 1;
 constexpr std::uint64_t kMillion = 1'000'000;
@@ -21,10 +26,6 @@ void HashInteger(Sha256& hash, std::uint64_t value) {
   std::array<std::uint8_t, 8> bytes{};
   StoreLittleEndian(value, bytes.data());
   hash.Update(bytes);
-}
-
-void HashDoubles(Sha256& hash, const std::vector<double>& values) {
-  for (const double value : values) HashInteger(hash, std::bit_cast<std::uint64_t>(value));
 }
 
 std::int64_t Millionths(double value) {
@@ -48,13 +49,12 @@ DriftReport Report(const TwoSampleResult& result, const TwoSampleSettings& setti
   report.p_numerator = result.p_numerator;
   report.p_denominator = result.p_denominator;
   report.members = members.size();
-  report.members_as_far = static_cast<std::uint64_t>(std::count_if(
-      members.begin(), members.end(), [&](std::int64_t value) { return value >= report.mmd2_unbiased_millionths; }));
+  report.members_as_far = MembersAsFar(members, report.mmd2_unbiased_millionths);
   return report;
 }
 
 void Check(const TwoSampleSettings& settings, std::span<const std::int64_t> members) {
-  if (settings.seed > kMaxJsonInteger)
+  if (settings.seed > kMaxDriftSeed)
     throw Error(ErrorCode::kInvalidInput, "drift check: a seed above 2^53 - 1 cannot be written into the log");
   if (members.size() > kMaxDriftMembers)
     throw Error(ErrorCode::kInvalidInput,
@@ -63,15 +63,7 @@ void Check(const TwoSampleSettings& settings, std::span<const std::int64_t> memb
 
 }  // namespace
 
-Digest ReferenceDigest(const GaussianReference& reference) {
-  Sha256 hash;
-  for (const GaussianComponent& component : reference.components()) {
-    HashInteger(hash, component.rows);
-    HashDoubles(hash, component.mean);
-    HashDoubles(hash, component.covariance);
-  }
-  return hash.Finish();
-}
+Digest ReferenceDigest(const GaussianReference& reference) { return DigestOfComponents(reference.components()); }
 
 DriftReport CheckDrift(const FeatureMatrix& own, const GaussianReference& reference, const TwoSampleSettings& settings,
                        std::span<const std::int64_t> members, const StopQuestion& stop) {
@@ -95,55 +87,6 @@ DriftReport CheckDrift(const FeatureMatrix& own, const FeatureMatrix& consortium
   for (const float value : consortium.values) HashInteger(hash, std::bit_cast<std::uint32_t>(value));
   report.reference_digest = hash.Finish();
   report.reference_pictures = consortium.rows;
-  return report;
-}
-
-nlohmann::json DriftReport::ToJson() const {
-  return {{"format", kDriftReportFormat},
-          {"reference", reference == DriftReferenceKind::kMoments ? "moments" : "features"},
-          {"reference_digest", reference_digest.Hex()},
-          {"reference_pictures", reference_pictures},
-          {"columns", columns},
-          {"pictures", pictures},
-          {"pictures_used", pictures_used},
-          {"reference_rows", reference_rows},
-          {"seed", seed},
-          {"bandwidth_squared_millionths", bandwidth_squared_millionths},
-          {"mmd2_biased_millionths", mmd2_biased_millionths},
-          {"mmd2_unbiased_millionths", mmd2_unbiased_millionths},
-          {"p_numerator", p_numerator},
-          {"p_denominator", p_denominator},
-          {"members", members},
-          {"members_as_far", members_as_far}};
-}
-
-DriftReport DriftReport::FromJson(std::string_view text, const std::string& where) {
-  const nlohmann::json object = ParseJsonObject(text, where);
-  JsonFields fields(object, where);
-  if (fields.Unsigned("format", kMaxJsonInteger) != kDriftReportFormat)
-    fields.Fail("format", "is of another version of this program");
-  DriftReport report;
-  const std::string kind = fields.Text("reference", 16);
-  if (kind != "moments" && kind != "features") fields.Fail("reference", "must be moments or features");
-  report.reference = kind == "moments" ? DriftReferenceKind::kMoments : DriftReferenceKind::kFeatures;
-  report.reference_digest = fields.Sha256Digest("reference_digest");
-  report.reference_pictures = fields.Unsigned("reference_pictures", kMaxJsonInteger);
-  report.columns = fields.Unsigned("columns", kMaxFeatureColumns);
-  report.pictures = fields.Unsigned("pictures", kMaxFeatureRows);
-  report.pictures_used = fields.Unsigned("pictures_used", std::min<std::uint64_t>(report.pictures, kMaxTwoSampleRows));
-  report.reference_rows = fields.Unsigned("reference_rows", kMaxTwoSampleRows);
-  report.seed = fields.Unsigned("seed", kMaxJsonInteger);
-  report.bandwidth_squared_millionths = fields.Unsigned("bandwidth_squared_millionths", kMaxJsonInteger);
-  // An average of kernel values less two others: within -2..2.
-  const auto most = static_cast<std::int64_t>(2 * kMillion);
-  report.mmd2_biased_millionths = fields.Integer("mmd2_biased_millionths", -most, most);
-  report.mmd2_unbiased_millionths = fields.Integer("mmd2_unbiased_millionths", -most, most);
-  report.p_denominator = fields.Unsigned("p_denominator", kMaxPermutations + 1);
-  report.p_numerator = fields.Unsigned("p_numerator", report.p_denominator);
-  if (report.p_numerator == 0) fields.Fail("p_numerator", "is at least 1: the observed division counts itself");
-  report.members = fields.Unsigned("members", kMaxDriftMembers);
-  report.members_as_far = fields.Unsigned("members_as_far", report.members);
-  fields.RequireAllRead();
   return report;
 }
 

@@ -27,6 +27,7 @@
 #include <span>
 #include <vector>
 
+#include "codec/latent_reference.h"
 #include "learning/features/latent/feature_matrix.h"
 
 namespace hemafed::learning {
@@ -40,11 +41,7 @@ inline constexpr std::size_t kMaxGaussianComponents = 1'024;
 // most components with 256 features, or 16 hospitals with the most features. Both limits at once would take 64 GiB.
 inline constexpr std::size_t kMaxGaussianEntries = std::size_t{1} << 26;
 
-struct GaussianComponent {
-  std::vector<double> mean;        // [d]
-  std::vector<double> covariance;  // [d, d] row-major, divided by n - 1
-  std::uint64_t rows = 0;          // n: pictures behind it
-};
+using hemafed::GaussianComponent;
 
 // Mean and covariance of these rows (all of them if empty), in double, rows in order. At least two.
 [[nodiscard]] GaussianComponent MomentsOf(const FeatureMatrix& features, std::span<const std::uint32_t> rows = {});

@@ -5,13 +5,16 @@
 // entries of a whole run, so that tests can take a good one and break exactly one thing.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <vector>
 
+#include "codec/latent_moments.h"
 #include "common/error.h"
 #include "protocol/federation/federation_state.h"
 #include "protocol/federation/signing.h"
+#include "tests/protocol/federation/plan_texts.h"
 
 namespace hemafed::testing_support {
 
@@ -34,161 +37,6 @@ inline Lab MakeLab(const std::string& slot, std::uint8_t number) {
                        .witness_key = KeyNumber(static_cast<std::uint8_t>(number + 100)).PublicKey()},
           .key = key};
 }
-
-// Two hospitals, `first` then `second`, with two rounds each; two classes.
-inline constexpr const char* kSmallTasks = R"([[task]]
-site = "first"
-rounds = 2
-[[task]]
-site = "second"
-rounds = 2
-)";
-// The same hospitals, each with one class after the other, and one that only scores.
-inline constexpr const char* kMixedTasks = R"([[task]]
-site = "first"
-classes = ["basophil"]
-rounds = 2
-[[task]]
-site = "first"
-classes = ["monocyte"]
-rounds = 1
-[[task]]
-site = "second"
-classes = ["basophil"]
-rounds = 1
-[[task]]
-site = "second"
-classes = ["monocyte"]
-rounds = 2
-)";
-
-// To be added to the tasks: at most 5 of 25 pictures may turn from the teacher in a round.
-inline constexpr const char* kRetentionGate = R"([retention]
-pictures = 25
-max_drop = 0.2
-halvings = 2
-)";
-
-inline constexpr const char* kAbsence =
-    "[absence]\nrehearsing = \"skip\"\nevaluating = \"wait\"\njoining = \"first_task\"\nafter_s = 20\n";
-inline constexpr const char* kPause =
-    "[absence]\nrehearsing = \"pause\"\nevaluating = \"skip\"\njoining = \"own_task\"\nafter_s = 20\n";
-
-inline std::string SmallPlanText(const Digest& weights, const std::string& policy = "federated",
-                                 const std::string& tasks = kSmallTasks, const std::string& top = "") {
-  const bool rehearses = policy != "none";
-  return R"(format = 2
-name = "test"
-seed = 7
-classes = ["basophil", "monocyte"]
-)" + top +
-         R"(
-[model]
-architecture = "small_cnn"
-normalisation = "group_ws"
-input = 64
-dropout = 0.2
-weights = ")" +
-         weights.Hex() + R"("
-[training]
-steps = 2
-batch = 4
-learning_rate = 0.01
-schedule = "constant"
-momentum = 0.9
-nesterov = true
-weight_decay = 0.0
-clip_norm = 5.0
-sampling = "uniform"
-train_affine = true
-threads = 1
-[augmentation]
-flips = true
-rotation = "quarter"
-brightness = 0.1
-contrast = 0.1
-saturation = 0.1
-hue = 0.02
-zoom = 0.0
-shift = 0.0
-blur = 0.0
-[strategy]
-)" + (rehearses ? "name = \"uacl\"\ngamma = 1.0\nprobe = 16\n" : "name = \"finetuning\"\n") +
-         "[rehearsal]\npolicy = \"" + policy + "\"\n" +
-         (rehearses ? "exemplars = 4\npasses = 10\nherding = \"normalised\"\n" : "") +
-         (policy == "sealed" ? "picture_bytes = 100000\n" : "") +
-         R"([aggregation]
-rule = "mean"
-update = "int32"
-norm_bound = 100.0
-max_share = 0.5
-[privacy]
-min_pictures = 10
-)" + tasks;
-}
-
-// The small plan over latents of these files instead of pixels (architecture ae_cfe).
-inline std::string LatentPlanText(std::string small_plan, const ExtractorPlan& extractor) {
-  const auto architecture = small_plan.find("\"small_cnn\"");
-  const auto augmentation = small_plan.find("[augmentation]");
-  if (architecture == std::string::npos || augmentation == std::string::npos) {
-    throw std::logic_error("the small plan has changed");
-  }
-  small_plan.erase(augmentation, small_plan.find("[strategy]") - augmentation);
-  return small_plan.replace(architecture, 11,
-                            "\"ae_cfe\"\ndetector = \"" + extractor.detector.Hex() + "\"\nautoencoder = \"" +
-                                extractor.autoencoder.Hex() + "\"");
-}
-
-// The same hospitals and classes with a head that is solved; `tasks` as above, whose rounds are left out.
-inline std::string AnalyticPlanText(const Digest& weights, const std::string& tasks = kSmallTasks,
-                                    const std::string& top = "") {
-  std::string without_rounds;
-  for (std::size_t at = 0; at < tasks.size();) {
-    const std::size_t end = tasks.find('\n', at) + 1;
-    if (tasks.compare(at, 6, "rounds") != 0) without_rounds += tasks.substr(at, end - at);
-    at = end;
-  }
-  return R"(format = 2
-name = "test"
-seed = 7
-classes = ["basophil", "monocyte"]
-)" + top +
-         R"(
-[model]
-architecture = "small_cnn"
-normalisation = "group_ws"
-input = 64
-dropout = 0.0
-weights = ")" +
-         weights.Hex() + R"("
-[training]
-threads = 1
-[strategy]
-name = "analytic"
-features = 12
-ridge = 0.5
-[rehearsal]
-policy = "none"
-[privacy]
-min_pictures = 10
-)" + without_rounds;
-}
-
-// The plan with these lines in [strategy], and lists of 12 herded exemplars unless the policy is none.
-inline std::string WithStrategy(std::string plan, const std::string& strategy, const std::string& policy) {
-  const std::size_t from = plan.find("[strategy]"), to = plan.find("[aggregation]");
-  const std::string lists = policy == "none" ? "" : "exemplars = 12\nherding = \"normalised\"\n";
-  const std::string travel = policy == "sealed" ? "picture_bytes = 100000\n" : "";
-  plan.replace(from, to - from,
-               "[strategy]\n" + strategy + "[rehearsal]\npolicy = \"" + policy + "\"\n" + lists + travel);
-  return plan;
-}
-inline constexpr const char* kIcarl = "name = \"icarl\"\ngamma = 1.0\nprobe = 16\n";
-inline constexpr const char* kEwc = "name = \"ewc\"\nlambda = 0.9\nimportance = 3000.0\nfisher_pictures = 20\n";
-inline constexpr const char* kDerpp = "name = \"derpp\"\nalpha = 0.5\nbeta = 0.5\n";
-inline constexpr const char* kWa = "name = \"wa\"\ntemperature = 2.0\nprobe = 16\n";
-inline constexpr const char* kSlowFast = "name = \"slow_fast\"\nrate = 0.25\nconsistency = 0.5\n";
 
 struct ConsortiumFixture {
   Ed25519KeyPair operator_key = KeyNumber(1);
@@ -225,7 +73,8 @@ struct ConsortiumFixture {
   StatementEntry Says(const FederationState& state, const std::string& site, StatementKind kind,
                       nlohmann::json body) const {
     const bool judges = kind == StatementKind::kJudgement;
-    const bool in_round = kind == StatementKind::kUpdate || kind == StatementKind::kAcknowledgement || judges;
+    const bool in_round = kind == StatementKind::kUpdate || kind == StatementKind::kAcknowledgement || judges ||
+                          kind == StatementKind::kMoments;
     return Says(site, {.kind = kind,
                        .task = state.task(),
                        .round = in_round ? state.round() : 0,
@@ -363,6 +212,32 @@ struct ConsortiumFixture {
     return report;
   }
 
+  // Of all cells that the site committed to.
+  static MomentsReport Moments(const FederationState& state, const std::string& site) {
+    return {.values = Sha256Of("moments of " + site + std::to_string(state.round())),
+            .file_bytes = LatentMomentsBytes(state.plan().model.LatentWidth()),
+            .cells = state.commitments().at(site).pictures};
+  }
+  // Of the open task's site beside those before it, each further off than the last; of what reference, nobody asks
+  // here.
+  static DriftReport Drift(const FederationState& state) {
+    const JobDrift expected = state.ExpectedDrift();
+    DriftReport report;
+    report.reference_digest = Sha256Of("reference");
+    for (const DescribedLatents& earlier : state.described()) report.reference_pictures += earlier.moments.cells;
+    report.columns = state.plan().model.LatentWidth();
+    report.pictures = state.commitments().at(state.participants().front()).pictures;
+    report.pictures_used = report.reference_rows = std::min<std::uint64_t>(report.pictures, expected.rows);
+    report.seed = expected.seed;
+    report.bandwidth_squared_millionths = 3'000'000;
+    report.mmd2_unbiased_millionths = 100'000 * static_cast<std::int64_t>(state.described().size());
+    report.mmd2_biased_millionths = report.mmd2_unbiased_millionths + 1'000;
+    report.p_denominator = expected.permutations + std::uint64_t{1};
+    report.members = expected.members.size();
+    report.members_as_far = MembersAsFar(expected.members, report.mmd2_unbiased_millionths);
+    return report;
+  }
+
   // What is due next, with plausible content: the coordinator's entry or the first missing statement.
   EntryBody Next(const FederationState& state) const {
     switch (state.phase()) {
@@ -390,9 +265,16 @@ struct ConsortiumFixture {
               ReceivedReport{.bundle = bundle->report.file, .held = bundle->report.items, .trouble = {}}.ToJson());
         }
         for (const std::string& site : state.Awaited()) {
-          const std::uint64_t pictures = site == state.participants().front() ? 50 : Kept(state, site, state.task());
+          const std::uint64_t pictures = state.Rehearses(site) ? Kept(state, site, state.task()) : 50;
           return Says(state, site, StatementKind::kCommitment,
                       CommitmentReport{.pictures = pictures, .classes = {30, std::nullopt}}.ToJson());
+        }
+        break;
+      case Phase::kComparing:
+        return Says(state, state.participants().front(), StatementKind::kDrift, Drift(state).ToJson());
+      case Phase::kMeasuring:
+        for (const std::string& site : state.Awaited()) {
+          return Says(state, site, StatementKind::kMoments, Moments(state, site).ToJson());
         }
         break;
       case Phase::kBetweenRounds: return RoundOpenedEntry{state.task(), state.round(), state.model()};

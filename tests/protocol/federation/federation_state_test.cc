@@ -112,7 +112,8 @@ class Absence : public testing::Test {
 TEST_F(Absence, LeavesARehearsingSiteOutOfTheRestOfTheTask) {
   FederationState state = fixture_.StateIn(Phase::kRoundOpen, 1);
   EXPECT_EQ(state.Awaited(), (std::vector<std::string>{"second", "first"}));
-  EXPECT_ERROR(ErrorCode::kRefused, "active site", state.Check({9, state.AbsenceOf("second")}));
+  EXPECT_ERROR(ErrorCode::kRefused, "the task does not go on without second",
+               state.Check({9, state.AbsenceOf("second")}));
   EXPECT_ERROR(ErrorCode::kConflict, "nothing is awaited from watcher", state.Check({9, state.AbsenceOf("watcher")}));
   AbsentEntry absence = state.AbsenceOf("first");
   EXPECT_EQ(absence.exemplars, 8u);

@@ -4,12 +4,22 @@
 
 #include <gtest/gtest.h>
 
+#include <cstddef>
+#include <set>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "learning/data/label_map.h"
+#include "learning/features/autoencoder/autoencoder_settings.h"
 #include "tests/expect_error.h"
 
 namespace hemafed::studies {
 namespace {
+
+AeCfeFile Thesis() {
+  return AeCfeFile::Load(RealFileSystem(), Path(HEMAFED_SOURCE_DIR) / "configs/ae_cfe/thesis_ae_cfe.toml");
+}
 
 std::string Sample() {
   return ReadFile(RealFileSystem(), Path(HEMAFED_SOURCE_DIR) / "configs/ae_cfe/sample_ae_cfe.toml", 1 << 16);
@@ -91,6 +101,73 @@ TEST(AeCfeFile, TakesFeatureFilesOfALatentOfSomeSize) {
   EXPECT_EQ(arm.folder, Path("/studies/latents"));
   EXPECT_EQ(arm.description.bottleneck, 50u);
   EXPECT_EQ(arm.description.sweep_column, 6u);
+}
+
+TEST(AeCfeFile, ThesisStudyHasThePublishedSplitForestAndDomains) {
+  const AeCfeFile study = Thesis();
+  EXPECT_FALSE(study.validation);
+  EXPECT_EQ(study.matrix.split, learning::MatrixSplit::kShuffled);
+  EXPECT_EQ(study.matrix.split_seed, 42u);
+  EXPECT_EQ(study.matrix.test_percent, 20u);
+  EXPECT_FALSE(study.matrix.shared_classes_only);
+  EXPECT_EQ(study.matrix.forest, learning::ForestSettings{});
+  EXPECT_EQ(study.seeds.size(), 5u);
+  ASSERT_EQ(study.domains.size(), kAeCfeDomains.size());
+  const auto classes = learning::LabelMap::Load(RealFileSystem(), study.domains[0].labels).classes();
+  EXPECT_EQ(classes.size(), 13u);
+  for (std::size_t d = 0; d < study.domains.size(); ++d) {
+    EXPECT_EQ(study.domains[d].published, kAeCfeDomains[d]);
+    EXPECT_EQ(study.domains[d].layout, "folders");
+    EXPECT_EQ(learning::LabelMap::Load(RealFileSystem(), study.domains[d].labels).classes(), classes);
+  }
+}
+
+TEST(AeCfeFile, ThesisStudyTrainsTheAutoencodersOfTable32WithThePublishedSettings) {
+  using learning::AutoencoderSettings;
+  const std::vector<std::pair<AeCfeMethod, AutoencoderSettings>> wanted = {
+      {AeCfeMethod::kAeRf, AutoencoderSettings::WithoutAlignment()},
+      {AeCfeMethod::kNdAeDa, AutoencoderSettings::NormalVariant()},
+      {AeCfeMethod::kAaeDa, AutoencoderSettings::AdversarialVariant()},
+      {AeCfeMethod::kAeCfe, AutoencoderSettings::AeCfe()}};
+  const AeCfeFile study = Thesis();
+  ASSERT_FALSE(study.arms.empty());
+  EXPECT_EQ(study.arms[0].description.published, AeCfeMethod::kResNetRf);
+  for (const auto& [method, settings] : wanted) {
+    std::size_t arms = 0;
+    for (const ArmChoice& arm : study.arms) {
+      if (arm.description.published != method) continue;
+      ++arms;
+      EXPECT_EQ(arm.kind, ArmKind::kAutoencoder);
+      EXPECT_EQ(arm.side, 400u);
+      EXPECT_TRUE(arm.cells.crop_to_box);
+      EXPECT_TRUE(arm.autoencoder.all_cells);
+      EXPECT_EQ(arm.description.bottleneck, 50u);
+      EXPECT_EQ(learning::ToJson(arm.autoencoder.settings), learning::ToJson(settings));
+    }
+    EXPECT_EQ(arms, 1u) << NameOf(method);
+  }
+}
+
+TEST(AeCfeFile, ThesisStudyMeasuresEverySizeOfTable31OnceForEachLossAndTarget) {
+  const AeCfeFile study = Thesis();
+  std::set<std::pair<std::size_t, std::size_t>> seen;  // Column, size.
+  for (const ArmChoice& arm : study.arms) {
+    if (!arm.description.sweep_column) continue;
+    const std::size_t column = *arm.description.sweep_column;
+    ASSERT_TRUE(arm.description.bottleneck);
+    EXPECT_TRUE(seen.emplace(column, *arm.description.bottleneck).second) << arm.description.name << " is there twice";
+    EXPECT_EQ(SweepColumns()[column].backbone, 101);
+    EXPECT_EQ(arm.cells.crop_to_box, SweepColumns()[column].box) << arm.description.name;
+    learning::AutoencoderSettings settings = learning::AutoencoderSettings::WithoutAlignment();
+    if (!SweepColumns()[column].ssim) settings.picture_loss.kind = learning::PictureLossKind::kSquaredError;
+    EXPECT_EQ(learning::ToJson(arm.autoencoder.settings), learning::ToJson(settings)) << arm.description.name;
+  }
+  std::set<std::pair<std::size_t, std::size_t>> wanted;
+  for (std::size_t column = 0; column < SweepColumns().size(); ++column) {
+    if (SweepColumns()[column].backbone != 101) continue;
+    for (const int size : SweepSizes()) wanted.emplace(column, static_cast<std::size_t>(size));
+  }
+  EXPECT_EQ(seen, wanted);
 }
 
 struct BadStudy {

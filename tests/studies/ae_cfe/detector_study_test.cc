@@ -109,6 +109,17 @@ TEST_F(DetectorStudy, StoppedAfterAStepGoesOnToTheSameDetectorAndScores) {
   EXPECT_EQ(trained.settings().body, learning::DetectorBody::kEfficientNetLite0);
 }
 
+TEST_F(DetectorStudy, AnOtherFolderThatIsNotThereIsSaidBeforeTraining) {
+  DetectorStudyOptions options = Options("run");
+  options.others = {"plain", "nowhere"};
+  options.stop = [] {
+    ADD_FAILURE() << "training began";
+    return true;
+  };
+  EXPECT_ERROR(ErrorCode::kNotFound, "nowhere", (void)RunDetectorStudy(options));
+  EXPECT_FALSE(RealFileSystem().Exists(options.output / "checkpoint"));
+}
+
 TEST_F(DetectorStudy, AFolderHoldsOneRunButAnotherScoreIsNoOtherRun) {
   DetectorStudyOptions options = Options("run");
   options.steps = 1;

@@ -104,5 +104,53 @@ TEST(LatentSimulation, APlanOverLatentsIsLearnedAndReplays) {
   EXPECT_NE(pictures->Report().find("latents: "), std::string::npos);
 }
 
+// What the hospitals of a simulated plan say of their latents, in the order of the log.
+std::vector<std::string> SaidOfLatents(const RoundLogWriter& log) {
+  std::vector<std::string> said;
+  log.ForEach(0, [&](std::uint64_t, std::string_view text) {
+    const Entry entry = ParseEntry(text);
+    const auto* statement = std::get_if<StatementEntry>(&entry.body);
+    if (statement == nullptr) return;
+    const StatementKind kind = statement->statement.kind;
+    if (kind != StatementKind::kDrift && kind != StatementKind::kMoments) return;
+    said.push_back(statement->site + " " + std::string(StatementKindName(kind)) + " " +
+                   statement->statement.body.dump());
+  });
+  return said;
+}
+
+TEST(LatentSimulation, HospitalsAreComparedBeforeTheyTrainAndTheSameEveryTime) {
+  const Models models;
+  const Scratch scratch;
+  const SystemClock clock;
+  const std::string plan_text = models.PlanText() + "[drift]\npermutations = 99\nrows = 100\n";
+  const Plan plan = ParsePlan(plan_text, "plan");
+  PictureShelf shelf(RealFileSystem(), scratch / "cache", {});
+  shelf.AddExtractor(plan, std::make_shared<CoarseColours>());
+  const auto run = [&](const Path& folder) {
+    Simulation simulation(RealFileSystem(), clock, shelf,
+                          {.folder = folder,
+                           .plan = plan_text,
+                           .sites = World().sites,
+                           .models = models.files,
+                           .key_seed = 7,
+                           .made_from = Sha256Of("pictures")},
+                          {});
+    simulation.Run();
+    EXPECT_EQ(simulation.state().phase(), Phase::kClosed);
+    EXPECT_EQ(simulation.state().described().size(), plan.tasks.size());
+    const auto trust = auditor::Trust::Load(RealFileSystem(), simulation.TrustFile());
+    const auto result = auditor::Audit(RealFileSystem(), trust,
+                                       {.folder = folder / "consortium", .scratch = folder / "audit", .replay = true});
+    EXPECT_FALSE(result.finding.has_value()) << result.finding->message;
+    return SaidOfLatents(simulation.log());
+  };
+  const std::vector<std::string> said = run(scratch / "one");
+  ASSERT_EQ(said.size(), 2 * plan.tasks.size() - 1) << "the first hospital has nobody to be compared with";
+  EXPECT_NE(said[1].find(plan.tasks[1].site + " drift "), std::string::npos) << said[1];
+  EXPECT_NE(said[1].find("mmd2_unbiased_millionths"), std::string::npos) << said[1];
+  EXPECT_EQ(run(scratch / "two"), said);
+}
+
 }  // namespace
 }  // namespace hemafed::studies

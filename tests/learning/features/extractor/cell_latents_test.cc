@@ -62,6 +62,20 @@ class CellLatentsTest : public testing::Test {
   hemafed::testing_support::Scratch scratch_;
 };
 
+TEST_F(CellLatentsTest, AreSpreadAsTheAutoencodersFileSays) {
+  const auto plain = Extractor(0.0);
+  PictureLatent expected = plain->Latent(SomeCell());
+  FileSystem& files = RealFileSystem();
+  LatentScale scale{.mean = std::vector<float>(50, 0.01F), .deviation = std::vector<float>(50, 0.002F)};
+  SaveAutoencoder(files, scratch_ / "autoencoder", InitialAutoencoder(kPublishedLatentSize, 5), {}, scale);
+  const auto spread = LoadCellLatents(files, scratch_ / "detector", scratch_ / "autoencoder", kSide);
+  EXPECT_NE(spread->digest(), plain->digest()) << "latents that were kept are made again";
+  const PictureLatent latent = spread->Latent(SomeCell());
+  EXPECT_NE(latent.values, expected.values);
+  scale.Apply(expected.values);
+  EXPECT_EQ(latent.values, expected.values);
+}
+
 TEST_F(CellLatentsTest, AreTheEncodersWordAboutTheBestCell) {
   const auto extractor = Extractor(0.0);
   EXPECT_EQ(extractor->side(), kSide);
