@@ -10,7 +10,6 @@
 #include "common/random.h"
 #include "common/safetensors.h"
 #include "learning/continual/fisher_information.h"
-#include "learning/models/model_file.h"
 #include "site_agent/trainer/jobs.h"
 
 namespace hemafed::trainer {
@@ -25,7 +24,7 @@ json RunFisherJob(const JobContext& context) {
   }
   const auto source = context.pictures().Train(context.task().classes);
   const Path file = context.object(job.model);
-  const learning::Classifier model = learning::LoadModel(context.files, file);
+  const learning::Classifier model = context.LoadModel(job.model);
   FisherReport report;
   report.pictures = std::min<std::uint64_t>(source->Size(), plan.strategy.fisher_pictures);
   const std::string phase = "measuring Fisher information";

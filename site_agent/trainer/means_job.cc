@@ -12,7 +12,6 @@
 #include "common/error.h"
 #include "common/safetensors.h"
 #include "learning/continual/nearest_mean.h"
-#include "learning/models/model_file.h"
 #include "site_agent/trainer/jobs.h"
 
 namespace hemafed::trainer {
@@ -39,7 +38,7 @@ json RunMeansJob(const JobContext& context) {
   const auto source = context.pictures().Rehearsal(OwnExemplars(context));
   const std::vector<std::uint64_t> counts = CountsByClass(*source, plan.classes.size());
   const Path file = context.object(context.job.model);
-  const learning::Classifier model = learning::LoadModel(context.files, file);
+  const learning::Classifier model = context.LoadModel(context.job.model);
   const UpdateLayout layout = MeansLayout(LayoutOfModel(SafetensorsReader::Open(context.files, file)));
   const auto width = static_cast<std::size_t>(model.feature_width());
 

@@ -13,7 +13,6 @@
 #include "common/safetensors.h"
 #include "learning/continual/answer_losses.h"
 #include "learning/continual/stored_logits.h"
-#include "learning/models/model_file.h"
 
 namespace hemafed::trainer {
 
@@ -89,7 +88,7 @@ learning::HeldWeights HeldBy(const JobContext& context) {
                   context.job.Name() + ": names no Fisher information of task " + std::to_string(task));
     }
     const Path file = context.object(anchor.model);
-    const learning::Classifier model = learning::LoadModel(context.files, file);
+    const learning::Classifier model = context.LoadModel(anchor.model);
     held.Hold(model, ReadFisher(context.files, context.object(*anchor.fisher), file, model));
     context.progress("reading what earlier tasks hold on to", task + 1, context.job.task, 0);
   }

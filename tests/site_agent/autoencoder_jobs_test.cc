@@ -226,6 +226,12 @@ TEST_F(AutoencoderJobs, WhatDoesNotFitIsRefused) {
   Job wide = JobOf(JobKind::kMoments);
   wide.model = PutModel(7);
   EXPECT_ERROR(ErrorCode::kInvalidInput, "the model's latent has 7 numbers, the plan says 6", (void)Run(wide));
+  // What a plan over latents names is not trained further: the scale in it would be lost.
+  const Path scaled = scratch_ / "scaled.safetensors";
+  (void)learning::SaveAutoencoder(files_, scaled, learning::InitialAutoencoder(kLatent, 1), {},
+                                  learning::ScaleOf(SampleMoments(kLatent, 0, 20)));
+  wide.model = Put(ReadFile(files_, scaled, 1 << 26));
+  EXPECT_ERROR(ErrorCode::kInvalidInput, "latents are scaled", (void)Run(wide));
   UsePlan(hemafed::testing_support::kUnaligned);
   EXPECT_ERROR(ErrorCode::kRefused, "does not ask for moments", (void)Run(JobOf(JobKind::kMoments)));
   UsePlan(hemafed::testing_support::kAligned, "33");
